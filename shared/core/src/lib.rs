@@ -1,0 +1,31 @@
+//! The nouns and rules of Haul, without any I/O.
+//!
+//! Read in this order: [`job`] (what was asked), [`outcome`] (how it ended), [`policy`] (what an attempt's end means),
+//! [`ledger`] (the truth) and [`dispatch`] (the hint about what to run next). Everything else serves these five.
+//!
+//! Nothing here opens a file, a socket or a thread; adapters and roles do. What may be asked of a ledger or a dispatch
+//! is written at the two traits and proven by the suites of `haul-conformance`.
+
+pub mod batch;
+pub mod config;
+pub mod dispatch;
+pub mod id;
+pub mod job;
+pub mod ledger;
+pub mod limits;
+pub mod name;
+pub mod outcome;
+pub mod policy;
+pub mod span;
+pub mod telemetry;
+pub mod time;
+
+pub use dispatch::Dispatch;
+pub use id::{IdMint, JobId, ProcessId};
+pub use job::{Job, JobOptions, Priority};
+pub use ledger::Ledger;
+pub use name::{Kind, Queue, QueueRef, Tenant};
+pub use outcome::{Failure, FinalState, JobError, JobState, Outcome};
+pub use policy::RetryPolicy;
+pub use span::Span;
+pub use time::{Clock, Timestamp};

@@ -1,0 +1,209 @@
+//! What the end of an attempt means for its job. Pure: no clock, no randomness, no I/O.
+//!
+//! Backoff is exponential with full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+
+use crate::{
+    job::Job,
+    outcome::JobError,
+    span::Span,
+    time::Timestamp,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// When and how often a job is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first one included.
+    pub max_attempts: u16,
+    /// The upper bound of the first pause; doubled after each failure.
+    pub base: Span,
+    /// The longest pause.
+    pub cap: Span,
+    /// No retry starts later than this after the job's `run_at`.
+    pub max_age: Span,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 20,
+            base: Span::from_secs(1),
+            cap: Span::from_secs(3_600),
+            max_age: Span::from_secs(7 * 24 * 3_600),
+        }
+    }
+}
+
+impl RetryPolicy {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The pause after the given attempt (from 1). `jitter` lies in `0.0..1.0`.
+    pub fn backoff(&self, attempt: u32, jitter: f64) -> Duration {
+        let doublings = attempt.saturating_sub(1).min(40);
+        let bound_ms = self.base.as_ms().saturating_mul(1 << doublings).min(self.cap.as_ms());
+        Duration::from_millis(bound_ms).mul_f64(jitter.clamp(0.0, 1.0))
+    }
+}
+
+/// When a failed attempt may be followed by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// As the job's policy says.
+    Policy,
+    /// Not before this time (a handler's wish). Clamped to the policy's `max_age`.
+    At(Timestamp),
+    /// Not before this long from now (a server's `Retry-After`). Clamped to the policy's `cap`.
+    After(Duration),
+    /// Never: the job is dead.
+    Never,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AttemptEnd {
+    /// The handler finished; its result is JSON or nothing.
+    Succeeded(Option<Bytes>),
+    /// The handler failed, panicked or ran out of time.
+    Failed(JobError, Retry),
+    /// The handler wants to run later; no attempt is used up.
+    Deferred(Duration),
+    /// The attempt was interrupted through no fault of its own (drain, lost lease); no attempt is used up.
+    Released,
+}
+
+/// What to write into the ledger, or to tell the dispatch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Outcome `succeeded`.
+    Succeed(Option<Bytes>),
+    /// Outcome `dead`.
+    Die(JobError),
+    /// A failure, and when to try again.
+    Retry(JobError, Timestamp),
+    /// Nothing to record: back into the dispatch, due then.
+    Park(Timestamp),
+}
+
+/// Decides what the end of `attempt` (from 1) means. `jitter` lies in `0.0..1.0`.
+pub fn decide(job: &Job, attempt: u32, end: AttemptEnd, now: Timestamp, jitter: f64) -> Verdict {
+    let (error, retry) = match end {
+        AttemptEnd::Succeeded(result) => return Verdict::Succeed(result),
+        AttemptEnd::Released => return Verdict::Park(now),
+        AttemptEnd::Deferred(pause) => return Verdict::Park(now.plus(pause)),
+        AttemptEnd::Failed(error, retry) => (error, retry),
+    };
+    let policy = &job.options.retry;
+    if attempt >= u32::from(policy.max_attempts) {
+        return Verdict::Die(error);
+    }
+    let latest = latest_start(job);
+    let retry_at = match retry {
+        Retry::Never => return Verdict::Die(error),
+        Retry::Policy => now.plus(policy.backoff(attempt, jitter)),
+        Retry::After(pause) => now.plus(pause.min(policy.cap.as_duration())),
+        Retry::At(time) => time.max(now),
+    };
+    if retry_at > latest {
+        return Verdict::Die(error);
+    }
+    Verdict::Retry(error, retry_at)
+}
+
+/// The latest time at which an attempt of this job may start.
+fn latest_start(job: &Job) -> Timestamp {
+    let begun = job.run_at.max(job.created_at());
+    let aged = begun.plus(job.options.retry.max_age.as_duration());
+    job.options.deadline.map_or(aged, |deadline| deadline.min(aged))
+}
+
+/// The error of a job whose deadline has passed before an attempt could start, if it has.
+pub fn past_deadline(job: &Job, now: Timestamp) -> Option<JobError> {
+    let deadline = job.options.deadline?;
+    (now >= deadline).then(|| JobError::new(format!("its deadline {deadline} passed before it could finish")))
+}
+
+/// How long an attempt that starts now may run: the job's timeout, cut at its deadline.
+pub fn time_allowed(job: &Job, now: Timestamp) -> Duration {
+    let timeout = job.options.timeout.as_duration();
+    job.options.deadline.map_or(timeout, |deadline| timeout.min(deadline.since(now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        id::{IdMint, JobId},
+        job::{JobOptions, Priority},
+        name::{Kind, Queue, Tenant},
+        time::Clock,
+    };
+    use std::sync::Arc;
+
+    fn job(options: JobOptions) -> Job {
+        let id: JobId = IdMint::new(Arc::new(Clock::new())).next();
+        Job {
+            id,
+            tenant: Tenant::default(),
+            queue: Queue::default(),
+            kind: Kind::new("echo").unwrap(),
+            priority: Priority::default(),
+            run_at: id.created_at(),
+            payload: Bytes::from_static(b"{}"),
+            options: Arc::new(options),
+        }
+    }
+
+    fn failed(retry: Retry) -> AttemptEnd {
+        AttemptEnd::Failed(JobError::new("no"), retry)
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_cap() {
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.backoff(1, 1.0), Duration::from_secs(1));
+        assert_eq!(policy.backoff(4, 1.0), Duration::from_secs(8));
+        assert_eq!(policy.backoff(4, 0.5), Duration::from_secs(4));
+        assert_eq!(policy.backoff(1_000, 1.0), Duration::from_secs(3_600));
+    }
+
+    #[test]
+    fn the_last_attempt_and_never_are_final() {
+        let job = job(JobOptions::default());
+        let now = job.created_at();
+        assert!(matches!(decide(&job, 20, failed(Retry::Policy), now, 0.5), Verdict::Die(_)));
+        assert!(matches!(decide(&job, 1, failed(Retry::Never), now, 0.5), Verdict::Die(_)));
+        assert!(matches!(decide(&job, 19, failed(Retry::Policy), now, 0.5), Verdict::Retry(..)));
+    }
+
+    #[test]
+    fn a_retry_that_would_start_after_the_deadline_is_final() {
+        let deadline = Timestamp::from_ms(job(JobOptions::default()).created_at().as_ms() + 10_000);
+        let job = job(JobOptions { deadline: Some(deadline), ..JobOptions::default() });
+        let now = job.created_at();
+        assert!(matches!(decide(&job, 1, failed(Retry::After(Duration::from_secs(60))), now, 0.5), Verdict::Die(_)));
+        assert!(matches!(decide(&job, 1, failed(Retry::Policy), now, 0.5), Verdict::Retry(..)));
+        assert!(past_deadline(&job, deadline).is_some());
+        assert!(time_allowed(&job, now) <= Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_release_uses_up_no_attempt() {
+        let job = job(JobOptions::default());
+        let now = job.created_at();
+        assert_eq!(decide(&job, 20, AttemptEnd::Released, now, 0.5), Verdict::Park(now));
+    }
+
+    #[test]
+    fn a_servers_retry_after_is_clamped_to_the_cap() {
+        let job = job(JobOptions::default());
+        let now = job.created_at();
+        let far = failed(Retry::After(Duration::from_secs(1_000_000)));
+        let Verdict::Retry(_, at) = decide(&job, 1, far, now, 0.5) else { panic!("no retry") };
+        assert_eq!(at, now.plus(Duration::from_secs(3_600)));
+    }
+}

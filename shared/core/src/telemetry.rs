@@ -1,0 +1,24 @@
+//! The names of all metrics, in one place. Base units; labels are queue, kind, outcome or route, never ids or tenants.
+
+/// Jobs accepted. Labels: `queue`, `kind`.
+pub const JOBS_ACCEPTED_TOTAL: &str = "haul_jobs_accepted_total";
+/// Attempts ended. Labels: `queue`, `kind`, `outcome` (`succeeded`, `failed`, `dead`, `released`, `deferred`).
+pub const ATTEMPTS_TOTAL: &str = "haul_attempts_total";
+/// Outcomes and failures that came too late and were not written. Labels: `kind`.
+pub const STALE_RECORDS_TOTAL: &str = "haul_stale_records_total";
+/// From due to the start of the attempt, in seconds. Labels: `queue`.
+pub const WAIT_SECONDS: &str = "haul_wait_seconds";
+/// From the start of the attempt to its end, in seconds. Labels: `kind`.
+pub const RUN_SECONDS: &str = "haul_run_seconds";
+/// Rows per group commit. Labels: `lane` (`accept`, `accept_keyed`, `record`).
+pub const COMMIT_ROWS: &str = "haul_commit_rows";
+/// Duration of a group commit, in seconds. Labels: `lane`.
+pub const COMMIT_SECONDS: &str = "haul_commit_seconds";
+/// Tickets that repair put into the dispatch. Labels: `cause` (`receipt`, `rebuild`).
+pub const REPAIRED_TICKETS_TOTAL: &str = "haul_repaired_tickets_total";
+/// Rebuilds finished. Labels: `queue`.
+pub const REBUILDS_TOTAL: &str = "haul_rebuilds_total";
+/// Slots of this worker in use.
+pub const WORKER_SLOTS_BUSY: &str = "haul_worker_slots_busy";
+/// HTTP requests answered. Labels: `route`, `status`.
+pub const HTTP_REQUESTS_TOTAL: &str = "haul_http_requests_total";
