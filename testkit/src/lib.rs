@@ -1,1 +1,17 @@
-//! haul-testkit
+//! Real little servers for tests: Postgres, Redis, an HTTP sink, a fault proxy, and Haul itself.
+//!
+//! Everything listens on a free port of 127.0.0.1, keeps its files in a directory of its own, and is gone when its
+//! value is dropped, and also when the test process is killed. Nothing here is a mock: what a test sees is what the real server does.
+//!
+//! | module | what it starts |
+//! | --- | --- |
+//! | [`postgres`] | a private Postgres, one per test process, with an empty database per test |
+//!
+//! This crate knows no other crate of Haul, and speaks to databases through their own command-line clients, so
+//! that nothing is tested with itself.
+
+mod place;
+pub mod postgres;
+mod supervised;
+
+pub use supervised::Exit;

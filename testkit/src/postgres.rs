@@ -1,0 +1,246 @@
+//! A private Postgres on a free loopback port.
+//!
+//! Promise: durable like the real thing (`fsync` stays on, because Haul refuses a server that lies), found on its
+//! own (the newest installed version from 15 on), run as the user `postgres` when the test runs as root, and gone
+//! with the test process. `cargo xtask test` installs it where it is missing.
+//!
+//! It will not drop databases: they go away with the server.
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::place;
+use crate::supervised::{Spec, Supervised};
+
+const VERSION_MIN: u32 = 15;
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Makes the data directory `$1` when there is none yet, then becomes the server.
+const START: &str = r#"
+data=$1 bin=$2
+shift 2
+if [ ! -s "$data/PG_VERSION" ]; then
+    "$bin/initdb" --no-sync --auth=trust --username=postgres --encoding=UTF8 --locale=C --pgdata="$data" || exit
+fi
+exec "$bin/postgres" -D "$data" "$@"
+"#;
+
+/// A running server. Dropping it stops it and removes its data.
+#[derive(Debug)]
+pub struct Server {
+    process: Supervised,
+    programs: PathBuf,
+    port: u16,
+    databases: AtomicU32,
+}
+
+/// The one server of this test process, started at the first call.
+///
+/// # Panics
+/// When it cannot be started: the message says why.
+pub fn shared() -> &'static Server {
+    static SHARED: OnceLock<Server> = OnceLock::new();
+    SHARED.get_or_init(|| match Server::start() {
+        Ok(server) => server,
+        Err(error) => panic!("the tests' Postgres did not start: {error:#}"),
+    })
+}
+
+impl Server {
+    /// Starts a server of its own: for a test that stops it, or a tool. Others use [`shared`].
+    ///
+    /// # Errors
+    /// When Postgres is not installed, or does not get ready within a minute.
+    pub fn start() -> Result<Self> {
+        let programs = programs()?;
+        let port = place::port()?;
+        let directory = place::directory("postgres")?;
+        let data = directory.join("data");
+        std::fs::create_dir(&data)?;
+        let mut command = Vec::new();
+        // `initdb` and `postgres` refuse to run as root.
+        if let Some((user, group)) = user_when_root()? {
+            // The server's user has to pass through the directory, which stays ours.
+            std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755))?;
+            chown(&data, Some(user), Some(group))?;
+            command.extend([
+                "setpriv".to_owned(),
+                format!("--reuid={user}"),
+                format!("--regid={group}"),
+                "--clear-groups".to_owned(),
+            ]);
+        }
+        let strings = ["sh", "-c", START, "postgres"];
+        command.extend(strings.map(str::to_owned));
+        command.extend([data.display().to_string(), programs.display().to_string()]);
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            &format!("port={port}"),
+            "unix_socket_directories=",
+            "max_connections=300",
+            "log_min_messages=warning",
+        ] {
+            command.extend(["-c".to_owned(), setting.to_owned()]);
+        }
+        let mut server = Self {
+            process: Supervised::new(Spec {
+                name: format!("postgres on port {port}"),
+                directory,
+                // Immediate shutdown: KILL would leave its children and a shared memory segment behind.
+                last_signal: "QUIT",
+                command,
+                environment: Vec::new(),
+            })?,
+            programs,
+            port,
+            databases: AtomicU32::new(0),
+        };
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// The URL of one of its databases.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Makes an empty database and returns its URL.
+    ///
+    /// # Panics
+    /// When it cannot be made: the message says why.
+    pub fn database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        if let Err(error) = self.psql("postgres", &format!("CREATE DATABASE {name}")) {
+            panic!("{error:#}");
+        }
+        self.url(&name)
+    }
+
+    /// Runs SQL in a database by `psql` and returns what it prints: rows as lines, columns parted by `|`.
+    ///
+    /// # Errors
+    /// With what the server said, at the first statement that fails.
+    pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
+        self.run_psql(&self.url(database), &["-c", sql])
+    }
+
+    /// Runs a file of SQL in one transaction, as [`Server::psql`] does.
+    ///
+    /// # Errors
+    /// With what the server said, at the first statement that fails.
+    pub fn psql_file(&self, database: &str, file: &Path) -> Result<String> {
+        let file = file.display().to_string();
+        self.run_psql(&self.url(database), &["--single-transaction", "-f", &file])
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops it at once, without a checkpoint: connections break, and the next start recovers from its log.
+    ///
+    /// # Errors
+    /// When it does not run, or does not end within 20 s.
+    pub fn stop(&mut self) -> Result<()> {
+        self.process.signal("QUIT")?;
+        self.process.wait_exit(STOP_TIMEOUT).map(drop)
+    }
+
+    /// Starts it again on the same port and data, and waits until it accepts connections.
+    ///
+    /// # Errors
+    /// When it runs, or does not get ready within a minute.
+    pub fn restart(&mut self) -> Result<()> {
+        let since = self.process.line_count();
+        self.process.start()?;
+        self.process
+            .wait_line(since, READY_TIMEOUT, |line| line.ends_with("database system is ready to accept connections"))
+            .map(drop)
+    }
+
+    fn run_psql(&self, url: &str, arguments: &[&str]) -> Result<String> {
+        let output = Command::new(self.programs.join("psql"))
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url])
+            .args(arguments)
+            .env("PGCONNECT_TIMEOUT", "10")
+            .output()
+            .context("psql did not start")?;
+        if !output.status.success() {
+            bail!("psql {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+    }
+}
+
+/// The directory of the newest installed Postgres that is new enough.
+fn programs() -> Result<PathBuf> {
+    let debian = Path::new("/usr/lib/postgresql");
+    let mut versions: Vec<u32> = match std::fs::read_dir(debian) {
+        Ok(entries) => entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|version| *version >= VERSION_MIN)
+            .collect(),
+        Err(_) => Vec::new(),
+    };
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    let installed = versions.into_iter().map(|version| debian.join(version.to_string()).join("bin"));
+    let on_path = place::on_path("initdb").and_then(|file| file.parent().map(Path::to_owned));
+    installed
+        .chain(on_path)
+        .find(|bin| bin.join("postgres").exists() && bin.join("psql").exists())
+        .with_context(|| format!("no Postgres {VERSION_MIN} or newer is installed: `cargo xtask test` installs it"))
+}
+
+/// The user and group to run as, when we are root.
+fn user_when_root() -> Result<Option<(u32, u32)>> {
+    let number = |arguments: &[&str]| -> Result<u32> {
+        let output = Command::new("id").args(arguments).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        text.trim().parse().with_context(|| format!("`id {}` says {text:?}", arguments.join(" ")))
+    };
+    if number(&["-u"])? != 0 {
+        return Ok(None);
+    }
+    let user = number(&["-u", "postgres"]).context("root needs a user named postgres")?;
+    Ok(Some((user, number(&["-g", "postgres"])?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_empty_and_the_server_is_durable() {
+        let url = shared().database();
+        let name = url.rsplit('/').next().expect("a name");
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+        assert_eq!(shared().psql(name, tables).expect("count"), "0");
+        assert_eq!(shared().psql(name, "SHOW fsync").expect("show"), "on");
+    }
+
+    #[test]
+    fn committed_rows_survive_an_immediate_stop_and_the_data_goes_with_the_server() {
+        let mut server = Server::start().expect("start");
+        server.psql("postgres", "CREATE TABLE kept AS SELECT 7 AS n").expect("create");
+        server.stop().expect("stop");
+        assert!(server.psql("postgres", "SELECT 1").is_err());
+        server.restart().expect("restart");
+        let kept = server.psql("postgres", "SELECT n FROM kept").expect("read");
+        assert_eq!(kept, "7");
+
+        let directory = server.process.directory().to_owned();
+        assert!(directory.exists());
+        drop(server);
+        assert!(!directory.exists());
+    }
+}

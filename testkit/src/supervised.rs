@@ -1,0 +1,256 @@
+//! A server process under a small shell supervisor.
+//!
+//! Promise: the process is ended and its directory removed when the value is dropped, and also when the test
+//! process dies in any other way (panic, `kill -9`, Ctrl-C), because the supervisor reads its orders from a pipe that only
+//! this process holds open. A parent-death signal would not do: it follows the *thread* that spawned the child,
+//! and every test runs in a thread of its own.
+//!
+//! It will not restart anything by itself.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+const SCRIPT: &str = include_str!("supervisor.sh");
+const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
+const LINES_KEPT_MAX: usize = 20_000;
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit code as a shell tells it: 128 + n after signal n.
+    pub code: i32,
+}
+
+/// What a supervised process is and where it lives.
+pub(crate) struct Spec<'a> {
+    /// For messages: `redis-server on port 41234`.
+    pub(crate) name: String,
+    /// Its own directory, removed at the end.
+    pub(crate) directory: PathBuf,
+    /// The signal that ends it: `KILL` unless it leaves something behind then.
+    pub(crate) last_signal: &'a str,
+    /// The command and its arguments.
+    pub(crate) command: Vec<String>,
+    /// Environment on top of the test's own.
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+/// A process that can be started, signalled and started again.
+#[derive(Debug)]
+pub(crate) struct Supervised {
+    name: String,
+    directory: PathBuf,
+    orders: Option<ChildStdin>,
+    supervisor: Child,
+    output: Arc<Output>,
+}
+
+/// The lines that the process wrote, shared with the thread that reads them.
+#[derive(Debug, Default)]
+struct Output {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The newest lines, each with its number since the beginning.
+    lines: VecDeque<(usize, String)>,
+    count: usize,
+    /// The pid while the process runs.
+    pid: Option<u32>,
+    exit: Option<Exit>,
+    closed: bool,
+}
+
+impl Output {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: String) {
+        let mut state = self.lock();
+        if let Some(pid) = line.strip_prefix("supervisor: started ") {
+            state.pid = pid.parse().ok();
+            state.exit = None;
+        } else if let Some(code) = line.strip_prefix("supervisor: exited ") {
+            state.pid = None;
+            state.exit = code.parse().ok().map(|code| Exit { code });
+        }
+        if state.lines.len() == LINES_KEPT_MAX {
+            state.lines.pop_front();
+        }
+        let number = state.count;
+        state.lines.push_back((number, line));
+        state.count += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until `look` finds what it looks for, or the time is over, or no more output can come.
+    fn wait<T>(&self, limit: Duration, mut look: impl FnMut(&State) -> Option<T>) -> Option<T> {
+        let end = Instant::now() + limit;
+        let mut state = self.lock();
+        loop {
+            if let Some(found) = look(&state) {
+                return Some(found);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.closed {
+                return None;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Supervised {
+    /// Begins the supervisor; the process itself begins with [`Supervised::start`].
+    pub(crate) fn new(spec: Spec<'_>) -> Result<Self> {
+        let mut supervisor = Command::new("sh")
+            .args(["-c", SCRIPT, "supervisor"])
+            .arg(&spec.directory)
+            .arg(spec.last_signal)
+            .args(&spec.command)
+            .envs(spec.environment)
+            .current_dir(&spec.directory)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .with_context(|| format!("{}: its supervisor did not start", spec.name))?;
+        let orders = supervisor.stdin.take();
+        let stdout = supervisor.stdout.take().context("no pipe")?;
+        let output = Arc::new(Output::default());
+        let writer = Arc::clone(&output);
+        std::thread::spawn(move || read_lines(BufReader::new(stdout), &writer));
+        Ok(Self { name: spec.name, directory: spec.directory, orders, supervisor, output })
+    }
+
+    /// Starts the process, and returns once it runs (which does not mean that it is ready).
+    pub(crate) fn start(&mut self) -> Result<()> {
+        if self.pid().is_some() {
+            bail!("{} runs already", self.name);
+        }
+        let since = self.line_count();
+        self.order("start")?;
+        self.wait_line(since, ORDER_TIMEOUT, |line| line.starts_with("supervisor: started ")).map(drop)
+    }
+
+    /// Sends a signal such as `KILL` or `STOP`, and returns once it is sent.
+    pub(crate) fn signal(&mut self, signal: &str) -> Result<()> {
+        let since = self.line_count();
+        self.order(&format!("signal {signal}"))?;
+        let answer = self.wait_line(since, ORDER_TIMEOUT, |line| {
+            line == "supervisor: nothing runs" || line.starts_with("supervisor: sent ")
+        })?;
+        if answer == "supervisor: nothing runs" {
+            bail!("{} does not run: no {signal} was sent", self.name);
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn wait_exit(&self, limit: Duration) -> Result<Exit> {
+        self.output.wait(limit, |state| state.exit).with_context(|| format!("{} still runs after {limit:?}", self.name))
+    }
+
+    /// Waits for a line, from line number `since` on, that `wanted` accepts.
+    ///
+    /// Ends early, with the last lines in the error, when the process exits without having written it.
+    pub(crate) fn wait_line(
+        &self,
+        since: usize,
+        limit: Duration,
+        mut wanted: impl FnMut(&str) -> bool,
+    ) -> Result<String> {
+        let mut next = since;
+        let found = self.output.wait(limit, |state| {
+            for (number, line) in state.lines.iter().filter(|(number, _)| *number >= since) {
+                if *number >= next {
+                    next = number + 1;
+                    if wanted(line) {
+                        return Some(Ok(line.clone()));
+                    }
+                    if line.starts_with("supervisor: exited ") {
+                        return Some(Err(line.clone()));
+                    }
+                }
+            }
+            None
+        });
+        match found {
+            Some(Ok(line)) => Ok(line),
+            Some(Err(line)) => bail!("{}: {line}\n{}", self.name, self.tail()),
+            None => bail!("{}: the awaited line did not come within {limit:?}\n{}", self.name, self.tail()),
+        }
+    }
+
+    /// How many lines were written so far: a mark for [`Supervised::wait_line`].
+    pub(crate) fn line_count(&self) -> usize {
+        self.output.lock().count
+    }
+
+    /// All lines that are kept.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let state = self.output.lock();
+        state.lines.iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    /// The pid while the process runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.output.lock().pid
+    }
+
+    /// The directory that is removed at the end.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn tail(&self) -> String {
+        let lines = self.lines();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    fn order(&mut self, order: &str) -> Result<()> {
+        let orders = self.orders.as_mut().context("it is being dropped")?;
+        writeln!(orders, "{order}").with_context(|| format!("{}: its supervisor is gone", self.name))
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        // Its output ends when the process and the supervisor are gone.
+        let closed = self.output.wait(ORDER_TIMEOUT, |state| state.closed.then_some(()));
+        if closed.is_none() {
+            eprintln!("{} did not end within {ORDER_TIMEOUT:?}", self.name);
+            if let Err(error) = self.supervisor.kill() {
+                eprintln!("{}: its supervisor was not killed: {error}", self.name);
+            }
+        }
+        if let Err(error) = self.supervisor.wait() {
+            eprintln!("{}: its supervisor was not reaped: {error}", self.name);
+        }
+    }
+}
+
+fn read_lines(mut from: impl BufRead, to: &Output) {
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        match from.read_until(b'\n', &mut bytes) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => to.push(String::from_utf8_lossy(&bytes).trim_end().to_owned()),
+        }
+    }
+    to.lock().closed = true;
+    to.changed.notify_all();
+}
