@@ -161,7 +161,8 @@ pub struct RebuildToken(pub Uuid);
 #[async_trait]
 pub trait Dispatch: Send + Sync + 'static {
     /// Makes tickets claimable when they are due, in the order given among equals, and wakes an idle worker. A ticket
-    /// whose job is leased is skipped. A ticket that waits already may be kept twice: that costs a read, no more.
+    /// whose job is leased is skipped. A ticket that waits already may be kept twice: that costs a read, no more. A queue
+    /// that is [`QueueState::Lost`] takes tickets too, and then every waiting worker is woken for it: it may be new.
     async fn enqueue(&self, queue: &QueueRef, tickets: &[Ticket]) -> Result<()>;
 
     /// Moves tickets into leases, atomically: lowest priority number first; within one, expired leases first, then the

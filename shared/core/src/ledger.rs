@@ -239,6 +239,8 @@ pub struct QueueInfo {
     pub queue: QueueRef,
     /// Whether an operator paused it.
     pub paused: bool,
+    /// When its first job made it known.
+    pub created_at: Timestamp,
     /// Every kind that was ever accepted into it, in order.
     pub kinds: Vec<Kind>,
 }
@@ -303,8 +305,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn heartbeat(&self, process: &ProcessInfo) -> Result<()>;
 
     /// Takes receipts for repair, at most `limit`: those of nobody and of processes that are gone at once, any other
-    /// after 3 minutes; each of them again for its final sweep once 60 s have passed since it was first taken. A receipt
-    /// is never handed to two callers at the same time.
+    /// after 3 minutes; each of them again for its final sweep once 60 s have passed since it was first taken, and every
+    /// 60 s from then on until it is dropped. A receipt is never handed to two callers at the same time.
     async fn take_receipts(&self, limit: usize) -> Result<Vec<Receipt>>;
 
     /// Jobs without an outcome, in order of id, from after `after` up to and including `last`. Reads closed minutes
