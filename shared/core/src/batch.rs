@@ -58,12 +58,7 @@ pub struct Batcher<T, R> {
 
 impl<T, R> Clone for Batcher<T, R> {
     fn clone(&self) -> Self {
-        Self {
-            line: self.line.clone(),
-            rows: self.rows.clone(),
-            bytes: self.bytes.clone(),
-            limits: self.limits,
-        }
+        Self { line: self.line.clone(), rows: self.rows.clone(), bytes: self.bytes.clone(), limits: self.limits }
     }
 }
 

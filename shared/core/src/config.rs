@@ -287,7 +287,9 @@ fn lay_over(base: &mut Table, over: Table, prefix: &str) -> Result<(), ConfigErr
         match (base.get_mut(&key), value) {
             (None, _) => return Err(ConfigError::UnknownKey(path)),
             (Some(Value::Table(inner)), Value::Table(value)) => lay_over(inner, value, &path)?,
-            (Some(Value::Table(_)), _) => return Err(ConfigError::Value(format!("`{path}` is a section, not a value"))),
+            (Some(Value::Table(_)), _) => {
+                return Err(ConfigError::Value(format!("`{path}` is a section, not a value")));
+            }
             (Some(slot), value) => *slot = same_kind(slot, value, &path)?,
         }
     }
@@ -299,7 +301,10 @@ fn same_kind(default: &Value, value: Value, path: &str) -> Result<Value, ConfigE
         return Ok(value);
     }
     let accepted = default.type_str();
-    Err(ConfigError::Value(format!("`{path}` must be a {accepted}, for example {default}; it is a {}", value.type_str())))
+    Err(ConfigError::Value(format!(
+        "`{path}` must be a {accepted}, for example {default}; it is a {}",
+        value.type_str()
+    )))
 }
 
 fn set(settings: &mut Table, path: &str, text: &str, named: &str) -> Result<(), ConfigError> {

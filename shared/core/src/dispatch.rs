@@ -209,13 +209,7 @@ pub trait Dispatch: Send + Sync + 'static {
     async fn begin_rebuild(&self, queue: &QueueRef, kinds: &[Kind], hold: Duration) -> Result<Option<RebuildToken>>;
 
     /// Enqueues tickets of a rebuild and renews its right. `false`: the right was lost, nothing was done.
-    async fn rebuild(
-        &self,
-        queue: &QueueRef,
-        token: RebuildToken,
-        tickets: &[Ticket],
-        hold: Duration,
-    ) -> Result<bool>;
+    async fn rebuild(&self, queue: &QueueRef, token: RebuildToken, tickets: &[Ticket], hold: Duration) -> Result<bool>;
 
     /// Ends a rebuild: sets what the ledger says of the queue, and lets claims begin. `false`: the right was lost.
     async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> Result<bool>;

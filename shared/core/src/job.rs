@@ -100,13 +100,7 @@ fn is_default_timeout(timeout: &Span) -> bool {
 
 impl Default for JobOptions {
     fn default() -> Self {
-        Self {
-            timeout: TIMEOUT,
-            retry: RetryPolicy::default(),
-            deadline: None,
-            tags: BTreeMap::new(),
-            origin: None,
-        }
+        Self { timeout: TIMEOUT, retry: RetryPolicy::default(), deadline: None, tags: BTreeMap::new(), origin: None }
     }
 }
 

@@ -2,12 +2,7 @@
 //!
 //! Backoff is exponential with full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
 
-use crate::{
-    job::Job,
-    outcome::JobError,
-    span::Span,
-    time::Timestamp,
-};
+use crate::{job::Job, outcome::JobError, span::Span, time::Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

@@ -16,7 +16,7 @@ pub const COMMIT_ROWS: &str = "haul_commit_rows";
 pub const COMMIT_SECONDS: &str = "haul_commit_seconds";
 /// Tickets that repair put into the dispatch. Labels: `cause` (`receipt`, `rebuild`).
 pub const REPAIRED_TICKETS_TOTAL: &str = "haul_repaired_tickets_total";
-/// Rebuilds finished. Labels: `queue`.
+/// Rebuilds of a queue that were finished.
 pub const REBUILDS_TOTAL: &str = "haul_rebuilds_total";
 /// Slots of this worker in use.
 pub const WORKER_SLOTS_BUSY: &str = "haul_worker_slots_busy";
