@@ -178,6 +178,18 @@ impl Config {
         variables: impl IntoIterator<Item = (String, String)>,
         flags: &[Override],
     ) -> Result<(Self, Vec<String>), ConfigError> {
+        let (settings, warnings) = Self::merge(file, variables, flags)?;
+        let config: Self = settings.try_into().map_err(|error| ConfigError::Value(sentence(&error)))?;
+        config.check()?;
+        Ok((config, warnings))
+    }
+
+    /// The same before its values are checked, for printing. Holds the admin key in plain.
+    pub fn merge(
+        file: Option<&str>,
+        variables: impl IntoIterator<Item = (String, String)>,
+        flags: &[Override],
+    ) -> Result<(Table, Vec<String>), ConfigError> {
         let mut settings = parse(DEFAULT_TOML)?;
         if let Some(text) = file {
             lay_over(&mut settings, parse(text)?, "")?;
@@ -198,9 +210,7 @@ impl Config {
         for (path, text) in flags {
             set(&mut settings, path, text, path)?;
         }
-        let config: Self = settings.try_into().map_err(|error| ConfigError::Value(sentence(&error)))?;
-        config.check()?;
-        Ok((config, warnings))
+        Ok((settings, warnings))
     }
 
     /// The built-in defaults, without file, variables or flags.
