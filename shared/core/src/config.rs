@@ -41,9 +41,10 @@ pub enum ConfigError {
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where the API listens.
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// Where a role's health and metrics are served besides.
-    #[serde(deserialize_with = "optional")]
+    #[serde(deserialize_with = "optional_address")]
     pub ops_listen: Option<SocketAddr>,
     /// Where `haul up` keeps its ledger.
     pub data: PathBuf,
@@ -179,7 +180,7 @@ impl Config {
         flags: &[Override],
     ) -> Result<(Self, Vec<String>), ConfigError> {
         let (settings, warnings) = Self::merge(file, variables, flags)?;
-        let config: Self = settings.try_into().map_err(|error| ConfigError::Value(sentence(&error)))?;
+        let config: Self = settings.try_into().map_err(|error| ConfigError::Value(with_key(&error)))?;
         config.check()?;
         Ok((config, warnings))
     }
@@ -271,6 +272,13 @@ fn sentence(error: &toml::de::Error) -> String {
     error.message().to_owned()
 }
 
+/// toml's message with the key that it is about, which toml writes on a line of its own.
+fn with_key(error: &toml::de::Error) -> String {
+    let text = error.to_string();
+    let key = text.lines().find_map(|line| line.strip_prefix("in "));
+    key.map_or_else(|| sentence(error), |key| format!("{key}: {}", error.message()))
+}
+
 fn variable_name(path: &str) -> String {
     format!("HAUL_{}", path.replace('.', "_").to_uppercase())
 }
@@ -337,16 +345,21 @@ fn set(settings: &mut Table, path: &str, text: &str, named: &str) -> Result<(), 
     Ok(())
 }
 
-fn optional<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
+fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        serde::de::Error::custom(
+            "is not an address with a port; write for example \"127.0.0.1:8080\" or \"[::1]:8080\"",
+        )
+    })
+}
+
+fn optional_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(serde::de::Error::custom)
+    address(serde::de::value::StringDeserializer::new(text)).map(Some)
 }
 
 fn optional_secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
@@ -425,7 +438,9 @@ mod tests {
         for (file, words) in [
             ("[worker]\nlease = 30", "`worker.lease` must be a string, for example \"30s\""),
             ("[worker]\nlease = \"1s\"", "at least \"2s\""),
-            ("[worker]\nlease = \"soon\"", "write for example \"30s\""),
+            ("[worker]\nlease = \"soon\"", "`worker.lease`: is not a duration; write for example \"30s\""),
+            ("listen = \"8080\"", "`listen`: is not an address with a port; write for example \"127.0.0.1:8080\""),
+            ("[worker]\nqueues = \"a b\"", "`worker.queues`: queue \"a b\" may hold only letters"),
             ("[jobs]\nmax_attempts = 0", "jobs.max_attempts must lie between 1 and 1000"),
         ] {
             let error = Config::load(Some(file), [], &[]).unwrap_err().to_string();
