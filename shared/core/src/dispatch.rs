@@ -197,8 +197,8 @@ pub trait Dispatch: Send + Sync + 'static {
     /// wait, none when the time has passed. Never fails: without a connection it waits for `at_most`.
     async fn wait(&self, worker: ProcessId, at_most: Duration) -> Vec<QueueRef>;
 
-    /// Passes a wake-up on: wakes another idle worker of the queue, for one that has no room itself.
-    async fn wake(&self, queue: &QueueRef) -> Result<()>;
+    /// Passes a wake-up on: wakes another idle worker that has room for any of these kinds, for one that has none itself.
+    async fn wake(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<()>;
 
     /// Which of these queues need a rebuild: their tickets were lost, the server is not the one that they were rebuilt
     /// on, or they are new.
