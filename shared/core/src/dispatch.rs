@@ -160,8 +160,9 @@ pub struct RebuildToken(pub Uuid);
 /// declared.
 #[async_trait]
 pub trait Dispatch: Send + Sync + 'static {
-    /// Makes tickets claimable when they are due, in the order given among equals, and wakes an idle worker. A ticket
-    /// whose job is leased is skipped. A ticket that waits already may be kept twice: that costs a read, no more. A queue
+    /// Makes tickets claimable when they are due, in the order given among equals, and wakes an idle worker of each of
+    /// their kinds, also for what is due later: it may be due sooner than what that worker waits for. A ticket whose job
+    /// is leased is skipped. A ticket that waits already may be kept twice: that costs a read, no more. A queue
     /// that is [`QueueState::Lost`] takes tickets too, and then every waiting worker is woken for it: it may be new.
     async fn enqueue(&self, queue: &QueueRef, tickets: &[Ticket]) -> Result<()>;
 
@@ -175,13 +176,14 @@ pub trait Dispatch: Send + Sync + 'static {
     /// unknown in a queue that is [`QueueState::Lost`] is taken up again: its holder knows better.
     async fn extend(&self, queue: &QueueRef, leases: &[Lease], lease: Duration) -> Result<Vec<bool>>;
 
-    /// Ends leases. One with a wrong token, or none, is left alone.
+    /// Ends leases. One with a wrong token, or none, is left alone. A ticket that goes back wakes an idle worker, as an
+    /// enqueue does.
     async fn settle(&self, queue: &QueueRef, settlements: &[Settlement]) -> Result<()>;
 
     /// Takes tickets away, as far as that is cheap: delayed ones surely, ready ones may still be claimed once. Leases stay.
     async fn remove(&self, queue: &QueueRef, tickets: &[(Kind, JobId)]) -> Result<()>;
 
-    /// Pauses or resumes the queue: a paused one gives out nothing; its leases go on.
+    /// Pauses or resumes the queue: a paused one gives out nothing; its leases go on. Resuming wakes its idle workers.
     async fn pause(&self, queue: &QueueRef, paused: bool) -> Result<()>;
 
     /// How much waits, over the given kinds.
@@ -211,6 +213,7 @@ pub trait Dispatch: Send + Sync + 'static {
     /// Enqueues tickets of a rebuild and renews its right. `false`: the right was lost, nothing was done.
     async fn rebuild(&self, queue: &QueueRef, token: RebuildToken, tickets: &[Ticket], hold: Duration) -> Result<bool>;
 
-    /// Ends a rebuild: sets what the ledger says of the queue, and lets claims begin. `false`: the right was lost.
+    /// Ends a rebuild: sets what the ledger says of the queue, lets claims begin and wakes its idle workers. `false`: the
+    /// right was lost.
     async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> Result<bool>;
 }
