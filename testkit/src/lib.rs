@@ -6,12 +6,14 @@
 //! | module | what it starts |
 //! | --- | --- |
 //! | [`postgres`] | a private Postgres, one per test process, with an empty database per test |
+//! | [`redis`] | a private Redis, alone or as a cluster |
 //!
 //! This crate knows no other crate of Haul, and speaks to databases through their own command-line clients, so
 //! that nothing is tested with itself.
 
-mod place;
+pub mod place;
 pub mod postgres;
+pub mod redis;
 mod supervised;
 
 pub use supervised::Exit;

@@ -1,12 +1,32 @@
-//! A place for a server: a free port, a directory, a program.
+//! Where a server finds a place: a free port, a directory, and its program.
 
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+const PORTS_TRIED_MAX: u32 = 5;
+
+/// Starts something on a free port of 127.0.0.1.
+///
+/// Between finding a port and listening on it another process may take it: then another port is tried.
+pub(crate) fn on_free_port<T>(start: impl Fn(u16) -> Result<T>) -> Result<T> {
+    for tried in 1.. {
+        let error = match start(free_port()?) {
+            Ok(started) => return Ok(started),
+            Err(error) => error,
+        };
+        if tried == PORTS_TRIED_MAX || !format!("{error:#}").contains("already in use") {
+            return Err(error);
+        }
+    }
+    bail!("no port was tried")
+}
 
 /// A port of 127.0.0.1 that nobody listens on right now.
-pub(crate) fn port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
     Ok(listener.local_addr()?.port())
 }
@@ -19,8 +39,26 @@ pub(crate) fn directory(name: &str) -> Result<PathBuf> {
 }
 
 /// The file that `program` names on the search path.
-pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn on_path(program: &str) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "the search path is no setting of Haul")]
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+}
+
+/// A client program that is killed when its server keeps it waiting for half a minute.
+pub(crate) fn client(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["--signal=KILL", "30"]).arg(program);
+    command
+}
+
+/// Runs a client program and returns what it printed.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?} did not start"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    if !output.status.success() {
+        bail!("{command:?}: {}: {}{}", output.status, text(&output.stdout), text(&output.stderr));
+    }
+    Ok(text(&output.stdout))
 }

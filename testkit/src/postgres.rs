@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::place;
 use crate::supervised::{Spec, Supervised};
@@ -60,7 +60,10 @@ impl Server {
     /// When Postgres is not installed, or does not get ready within a minute.
     pub fn start() -> Result<Self> {
         let programs = programs()?;
-        let port = place::port()?;
+        place::on_free_port(|port| Self::start_on(port, &programs))
+    }
+
+    fn start_on(port: u16, programs: &Path) -> Result<Self> {
         let directory = place::directory("postgres")?;
         let data = directory.join("data");
         std::fs::create_dir(&data)?;
@@ -98,7 +101,7 @@ impl Server {
                 command,
                 environment: Vec::new(),
             })?,
-            programs,
+            programs: programs.to_owned(),
             port,
             databases: AtomicU32::new(0),
         };
@@ -169,17 +172,18 @@ impl Server {
     }
 
     fn run_psql(&self, url: &str, arguments: &[&str]) -> Result<String> {
-        let output = Command::new(self.programs.join("psql"))
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url])
-            .args(arguments)
-            .env("PGCONNECT_TIMEOUT", "10")
-            .output()
-            .context("psql did not start")?;
-        if !output.status.success() {
-            bail!("psql {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+        place::output(
+            place::client(self.programs.join("psql"))
+                .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url])
+                .args(arguments),
+        )
     }
+}
+
+/// Whether a Postgres is installed that is new enough.
+#[must_use]
+pub fn is_installed() -> bool {
+    programs().is_ok()
 }
 
 /// The directory of the newest installed Postgres that is new enough.
@@ -204,9 +208,8 @@ fn programs() -> Result<PathBuf> {
 /// The user and group to run as, when we are root.
 fn user_when_root() -> Result<Option<(u32, u32)>> {
     let number = |arguments: &[&str]| -> Result<u32> {
-        let output = Command::new("id").args(arguments).output()?;
-        let text = String::from_utf8(output.stdout)?;
-        text.trim().parse().with_context(|| format!("`id {}` says {text:?}", arguments.join(" ")))
+        let text = place::output(Command::new("id").args(arguments))?;
+        text.parse().with_context(|| format!("`id {}` says {text:?}", arguments.join(" ")))
     };
     if number(&["-u"])? != 0 {
         return Ok(None);

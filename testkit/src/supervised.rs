@@ -123,7 +123,7 @@ impl Supervised {
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("{}: its supervisor did not start", spec.name))?;
         let orders = supervisor.stdin.take();
@@ -253,4 +253,30 @@ fn read_lines(mut from: impl BufRead, to: &Output) {
     }
     to.lock().closed = true;
     to.changed.notify_all();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_and_its_directory_go_when_the_test_process_is_gone() {
+        let directory = crate::place::directory("supervised").expect("a directory");
+        let mut supervisor = Command::new("sh")
+            .args(["-c", SCRIPT, "supervisor"])
+            .arg(&directory)
+            .args(["KILL", "sh", "-c", "while :; do echo noise; sleep 0.01; done"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh");
+        let mut lines = BufReader::new(supervisor.stdout.take().expect("stdout")).lines();
+        let mut orders = supervisor.stdin.take().expect("stdin");
+        writeln!(orders, "start").expect("start");
+        assert!(lines.any(|line| line.expect("a line") == "noise"));
+        // What the kernel does for a process that is killed: all its pipes close.
+        drop((orders, lines));
+        assert!(supervisor.wait().expect("wait").success());
+        assert!(!directory.exists());
+    }
 }

@@ -8,9 +8,10 @@
 dir=$1
 last=$2
 shift 2
+exec 2>&1
 
 send() {
-    if kill -s "$1" "$(cat "$dir/pid")" 2>/dev/null; then
+    if kill -s "$1" "$(cat "$dir/pid")"; then
         echo "supervisor: sent $1"
     else
         echo "supervisor: nothing runs"
@@ -37,6 +38,8 @@ while read -r order argument; do
     esac
 done
 
+# Nobody may read on: writing would end us before the work is done.
+exec >/dev/null 2>&1
 if [ -e "$dir/pid" ]; then
     send "$last"
     send CONT
