@@ -21,6 +21,7 @@ pub mod span;
 pub mod telemetry;
 pub mod time;
 
+pub use config::Config;
 pub use dispatch::Dispatch;
 pub use id::{IdMint, JobId, ProcessId};
 pub use job::{Job, JobOptions, Priority};
