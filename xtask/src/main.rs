@@ -4,8 +4,11 @@
 //! Debian-like system beneath it, and fails when something that it ran failed.
 //! It will not leave services running, and it writes nothing outside the checkout but packages it was asked to install.
 
+mod ci;
 mod run;
 mod sqlx;
+mod test;
+mod tools;
 
 use clap::{Parser, Subcommand};
 
@@ -18,8 +21,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run every test, after installing what they need (Postgres and Redis) where it is missing
+    Test {
+        /// For `cargo test`: a part of a test's name, or `-p PACKAGE`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run every check that a change has to pass: format, clippy, dependencies, SQL, tests
+    Ci,
     /// Regenerate what the SQL macros remember of the databases (`.sqlx`), from the migrations
     Sqlx {
+        /// Only this one
+        database: Option<sqlx::Database>,
         /// Change nothing, and fail when what is committed is out of date
         #[arg(long)]
         check: bool,
@@ -28,6 +41,8 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Sqlx { check } => sqlx::run_sqlx(check),
+        Command::Test { arguments } => test::test(&arguments),
+        Command::Ci => ci::ci(),
+        Command::Sqlx { database, check } => sqlx::regenerate(database, check),
     }
 }

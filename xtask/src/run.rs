@@ -1,9 +1,10 @@
 //! Other programs, run so that the reader sees which.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// The checkout's root.
 pub(crate) fn root() -> PathBuf {
@@ -29,7 +30,30 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The command as a reader would type it.
+/// Runs it as [`run`] does and returns the lines of its standard output that `wanted` accepts, also when it fails.
+pub(crate) fn run_and_keep(command: &mut Command, wanted: impl Fn(&str) -> bool) -> (Vec<String>, Result<()>) {
+    let name = name(command);
+    println!("xtask: {name}");
+    let mut kept = Vec::new();
+    let result = (|| {
+        let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("{name} did not start"))?;
+        let stdout = child.stdout.take().context("no pipe")?;
+        for line in BufReader::new(stdout).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            if wanted(&line) {
+                kept.push(line.into_owned());
+            }
+        }
+        let status = child.wait()?;
+        ensure!(status.success(), "{name} failed ({status})");
+        Ok(())
+    })();
+    (kept, result)
+}
+
+/// The command as a reader would type it, without scripts.
 fn name(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let program = program.file_name().unwrap_or(command.get_program());

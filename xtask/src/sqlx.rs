@@ -5,23 +5,36 @@
 //! and keeps what the macros saw.
 //!
 //! Promise: a cache is replaced as a whole and only after its crate compiled, so that entries of statements that are
-//! gone go too. It will not run Haul's own migrator: that is in the crates that may not compile until the cache is right.
+//! gone go too. Only statements of the libraries are remembered, not those of their tests. It will not run Haul's own migrator: that is in the crates that may not compile until the cache is right.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use haul_testkit::postgres;
 
 use crate::run::{cargo, root, run};
+use crate::tools::{self, Tool};
+
+const ALONE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A crate with checked SQL, and the variable through which its `sqlx.toml` has the macros find the database.
 struct Checked {
     package: &'static str,
     directory: &'static str,
     url_variable: &'static str,
+}
+
+/// One of the two, to regenerate it alone.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Database {
+    /// shared/postgres
+    Postgres,
+    /// shared/embedded
+    Sqlite,
 }
 
 const POSTGRES: Checked =
@@ -33,38 +46,59 @@ const SQLITE: Checked =
 /// File name and content of each entry of a cache.
 type Cache = BTreeMap<String, Vec<u8>>;
 
-pub(crate) fn run_sqlx(check: bool) -> Result<()> {
-    let server = postgres::Server::start()?;
-    let files = tempfile::tempdir()?;
-    let sqlite = files.path().join("check.db");
-    println!("xtask: applying migrations/postgres to a private Postgres, migrations/sqlite to a temporary file");
-    migrate_postgres(&server)?;
-    migrate_sqlite(&sqlite)?;
-
-    let urls = [(POSTGRES, server.url("postgres")), (SQLITE, format!("sqlite://{}", sqlite.display()))];
+/// Regenerates the caches, of one database or of both; with `check` only compares.
+pub(crate) fn regenerate(only: Option<Database>, check: bool) -> Result<()> {
+    let _alone = alone()?;
     let mut stale = Vec::new();
-    for (checked, url) in urls {
-        let fresh = regenerate(&checked, &url)?;
-        let place = root().join(checked.directory).join(".sqlx");
-        let differences = differences(&read(&place)?, &fresh);
-        let count = fresh.len();
-        println!("xtask: {} has {count} checked statements", checked.package);
-        if check {
-            stale.extend(differences.iter().map(|what| format!("{}/.sqlx: {what}", checked.directory)));
-        } else {
-            write(&place, &fresh)?;
-            differences.iter().for_each(|what| println!("xtask: {}/.sqlx: {what}", checked.directory));
-        }
+    if only != Some(Database::Sqlite) {
+        tools::ensure(&[Tool::Postgres])?;
+        let server = postgres::Server::start()?;
+        migrate_postgres(&server)?;
+        stale.extend(update(&POSTGRES, &server.url("postgres"), check)?);
+    }
+    if only != Some(Database::Postgres) {
+        tools::ensure(&[Tool::Sqlite])?;
+        let files = tempfile::tempdir()?;
+        let database = files.path().join("check.db");
+        migrate_sqlite(&database)?;
+        stale.extend(update(&SQLITE, &format!("sqlite://{}", database.display()), check)?);
     }
     ensure!(
-        stale.is_empty(),
+        !check || stale.is_empty(),
         "the offline query caches are out of date; run `cargo xtask sqlx` and commit the result\n{}",
         stale.join("\n")
     );
     Ok(())
 }
 
+/// Brings one crate's cache up to date, or with `check` only says, a line each, where it is not.
+fn update(checked: &Checked, url: &str, check: bool) -> Result<Vec<String>> {
+    let fresh = compile(checked, url)?;
+    let place = root().join(checked.directory).join(".sqlx");
+    let differences = differences(&read(&place)?, &fresh);
+    if !check {
+        write(&place, &fresh)?;
+    }
+    println!("xtask: {} has {} checked statements, {} differ", checked.package, fresh.len(), differences.len());
+    differences.iter().for_each(|line| println!("  {line}"));
+    Ok(differences)
+}
+
+/// Waits for other runs in this checkout: two would take each other's work.
+fn alone() -> Result<fs::File> {
+    let directory = root().join("target/sqlx");
+    fs::create_dir_all(&directory)?;
+    let file = fs::File::create(directory.join("lock"))?;
+    let end = Instant::now() + ALONE_TIMEOUT;
+    while let Err(error) = file.try_lock() {
+        ensure!(Instant::now() < end, "another `cargo xtask sqlx` still runs after {ALONE_TIMEOUT:?}: {error}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(file)
+}
+
 fn migrate_postgres(server: &postgres::Server) -> Result<()> {
+    println!("xtask: applying migrations/postgres to a private Postgres");
     // As the migrator does it, for its own table.
     server.psql("postgres", "CREATE SCHEMA IF NOT EXISTS haul")?;
     for file in migrations("postgres")? {
@@ -74,13 +108,14 @@ fn migrate_postgres(server: &postgres::Server) -> Result<()> {
 }
 
 fn migrate_sqlite(database: &Path) -> Result<()> {
+    println!("xtask: applying migrations/sqlite to a temporary file");
     for file in migrations("sqlite")? {
         let status = Command::new("sqlite3")
             .arg("-bail")
             .arg(database)
             .stdin(Stdio::from(fs::File::open(&file)?))
             .status()
-            .context("sqlite3 is missing: apt-get install sqlite3")?;
+            .context("sqlite3 did not start")?;
         ensure!(status.success(), "sqlite3 refused {}", file.display());
     }
     // Without migrations there is a database all the same.
@@ -113,7 +148,7 @@ fn migrations(kind: &str) -> Result<Vec<PathBuf>> {
 ///
 /// In a target directory of its own: no other build waits for it or is made stale by it, and no other build can
 /// compile the crate in between, which would leave the macros nothing to do.
-fn regenerate(checked: &Checked, url: &str) -> Result<Cache> {
+fn compile(checked: &Checked, url: &str) -> Result<Cache> {
     let target = root().join("target/sqlx");
     let cache = tempfile::tempdir()?;
     let with_target = |command: &str| {
@@ -124,7 +159,7 @@ fn regenerate(checked: &Checked, url: &str) -> Result<Cache> {
     };
     run(&mut with_target("clean"))?;
     run(with_target("check")
-        .arg("--all-targets")
+        .arg("--lib")
         .env(checked.url_variable, url)
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", cache.path()))?;
