@@ -130,7 +130,7 @@ impl<T, R> Batcher<T, R> {
 impl<T, R> Batches<T, R> {
     /// Commits batch after batch until every [`Batcher`] is dropped and the line is empty. `commit` must give one answer
     /// per entry, in order.
-    pub async fn run(&self, mut commit: impl AsyncFnMut(Vec<T>) -> Vec<R>) {
+    pub async fn run<F: Future<Output = Vec<R>>>(&self, mut commit: impl FnMut(Vec<T>) -> F) {
         loop {
             let batch = self.next().await;
             if batch.is_empty() {
@@ -191,9 +191,9 @@ mod tests {
         assert_eq!(batcher.submit(5, ROW).unwrap_err(), SubmitError::Full);
         drop(batcher);
         let mut sizes = Vec::new();
-        block_on(batches.run(async |batch: Vec<i32>| {
+        block_on(batches.run(|batch: Vec<i32>| {
             sizes.push(batch.len());
-            batch.into_iter().map(|n| n * 10).collect()
+            std::future::ready(batch.into_iter().map(|n| n * 10).collect())
         }));
         assert_eq!(sizes, [3, 2]);
         let answers: Vec<_> = answers.into_iter().map(|answer| block_on(answer).unwrap()).collect();
