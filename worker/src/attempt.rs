@@ -1,0 +1,143 @@
+//! One attempt: from a loaded job to how it ended.
+//!
+//! A handler runs in a task of its own, so that one that never yields holds up nobody else, and a panic ends only its own
+//! attempt. It is told to stop through its token (out of time, job cancelled, lease lost, worker draining), has a moment
+//! to end by itself, and is then dropped. A handler that never reaches an `await` cannot be dropped: it keeps its slot,
+//! and counts as stuck once it is a minute late.
+
+use crate::{
+    claims::{ClaimId, Claims, Route},
+    context::JobContext,
+    error::HandlerError,
+    registry::{Done, House},
+    stop::{Stop, Why},
+};
+use haul_core::{
+    Job, JobError, Span, Timestamp,
+    ledger::BatchRecorded,
+    policy::{self, AttemptEnd, Retry},
+};
+use std::{any::Any, sync::Arc, time::Duration};
+use tokio::{
+    pin, select, spawn,
+    task::JoinError,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+/// How long a handler that was told to stop may take to end by itself.
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// A job whose attempt may start.
+pub(crate) struct Start {
+    pub(crate) claim: ClaimId,
+    pub(crate) route: Arc<Route>,
+    pub(crate) job: Job,
+    pub(crate) attempt: u32,
+    pub(crate) due: Timestamp,
+}
+
+/// An attempt that has ended.
+pub(crate) struct Ended {
+    pub(crate) claim: ClaimId,
+    pub(crate) route: Arc<Route>,
+    pub(crate) context: JobContext,
+    pub(crate) end: End,
+}
+
+/// How an attempt ended, as the recorder needs it.
+pub(crate) enum End {
+    /// The policy decides what it means.
+    Attempt(AttemptEnd),
+    /// The handler's own transaction has recorded the success.
+    Recorded(BatchRecorded),
+    /// The job has an outcome already.
+    SettledElsewhere,
+    /// The lease was lost: there is nothing that this worker may say about it.
+    LeaseLost,
+}
+
+/// Runs one attempt. `None` when its claim was given back before it could start.
+pub(crate) async fn run(start: Start, claims: &Claims, house: Arc<House>) -> Option<Ended> {
+    let Start { claim, route, job, attempt, due } = start;
+    let now = house.mint.clock().now();
+    let allowed = policy::time_allowed(&job, now);
+    let stop = Stop::default();
+    if !claims.start(claim, allowed, &stop) {
+        return None;
+    }
+    route.meters.wait_seconds.record(now.since(due.max(job.created_at())));
+    let began = Instant::now();
+    let context = JobContext::new(job, attempt, stop.token().clone(), house);
+    let supervised = supervise(route.clone(), context.clone(), stop.clone(), allowed);
+    let result = match AbortOnDropHandle::new(spawn(supervised)).await {
+        Ok(result) => result,
+        Err(error) => Some(Err(died(error))),
+    };
+    route.meters.run_seconds.record(began.elapsed());
+    let end = judge(result, stop.told(), context.job(), allowed);
+    Some(Ended { claim, route, context, end })
+}
+
+/// Runs the handler until it ends, or a moment after it was told to stop: then `None`.
+async fn supervise(
+    route: Arc<Route>,
+    context: JobContext,
+    stop: Stop,
+    allowed: Duration,
+) -> Option<Result<Done, HandlerError>> {
+    let mut running = route.registered.handler.run(context);
+    let overrun = sleep(allowed);
+    pin!(overrun);
+    select! {
+        biased;
+        result = &mut running => return Some(result),
+        () = stop.token().cancelled() => {}
+        () = overrun => stop.tell(Why::TimedOut),
+    }
+    timeout(STOP_GRACE, running).await.ok()
+}
+
+fn judge(result: Option<Result<Done, HandlerError>>, told: Option<Why>, job: &Job, allowed: Duration) -> End {
+    match (result, told) {
+        // What succeeded has succeeded, whatever it was told: the first outcome that is committed stays.
+        (Some(Ok(Done::Result(result))), _) => End::Attempt(AttemptEnd::Succeeded(result)),
+        (Some(Ok(Done::Recorded(recorded))), _) => End::Recorded(recorded),
+        (Some(Err(error)), None) => End::Attempt(error.into_end()),
+        (_, Some(Why::TimedOut)) => End::Attempt(out_of_time(job, allowed)),
+        (_, Some(Why::Settled)) => End::SettledElsewhere,
+        (_, Some(Why::LeaseLost)) => End::LeaseLost,
+        (_, Some(Why::Draining)) | (None, None) => End::Attempt(AttemptEnd::Released),
+    }
+}
+
+fn out_of_time(job: &Job, allowed: Duration) -> AttemptEnd {
+    match job.options.deadline {
+        Some(deadline) if allowed < job.options.timeout.as_duration() => {
+            let error = JobError::new(format!("its deadline {deadline} passed before it could finish"));
+            AttemptEnd::Failed(error, Retry::Never)
+        }
+        _ => {
+            let timeout: Span = job.options.timeout;
+            AttemptEnd::Failed(JobError::new(format!("the handler took longer than its {timeout}")), Retry::Policy)
+        }
+    }
+}
+
+/// A handler's task that ended without a result: it panicked, or the runtime is going away.
+fn died(error: JoinError) -> HandlerError {
+    match error.try_into_panic() {
+        Ok(panic) => HandlerError::retry(format!("the handler panicked: {}", panic_text(&*panic))),
+        Err(_) => HandlerError::defer(Duration::ZERO),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text
+    } else {
+        "without a message"
+    }
+}

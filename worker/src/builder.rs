@@ -1,0 +1,196 @@
+//! How a worker is put together.
+
+use crate::{
+    context::JobContext,
+    error::HandlerError,
+    registry::{self, DataMap, ErasedHandler, House, Registered, Registry},
+    transactional::{self, TransactionalHandler},
+    worker::Worker,
+};
+use haul_core::{Config, Dispatch, IdMint, Kind, Ledger, ProcessId, config::WorkerConfig, name::NameError};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{future::Future, sync::Arc};
+use tokio::sync::Notify;
+
+/// Why a worker cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A part that every worker needs was not given.
+    #[error("the worker has no {0}; give it one with `Worker::builder().{0}(..)`")]
+    Missing(&'static str),
+    /// No handler at all.
+    #[error("the worker has no handlers")]
+    NoHandlers,
+    /// The name of a kind is not one.
+    #[error("the kind {kind:?} {reason}")]
+    Kind {
+        /// The text given.
+        kind: String,
+        /// What is wrong with it.
+        reason: NameError,
+    },
+    /// A kind has two handlers.
+    #[error("the kind {0:?} has two handlers")]
+    Twice(Kind),
+    /// A transactional handler, and a ledger that has no transactions for it.
+    #[error("the kind {0:?} has a transactional handler, which this ledger does not offer; use the ledger in Postgres")]
+    NoTransactions(Kind),
+    /// The HTTP client of the built-in kind `http.request` could not be made.
+    #[error("the HTTP client could not be made")]
+    HttpClient(#[source] reqwest::Error),
+}
+
+/// Puts a worker together: see [the crate's example](crate).
+#[derive(Default)]
+pub struct WorkerBuilder {
+    ledger: Option<Arc<dyn Ledger>>,
+    dispatch: Option<Arc<dyn Dispatch>>,
+    mint: Option<Arc<IdMint>>,
+    process: Option<ProcessId>,
+    config: Option<WorkerConfig>,
+    repair_signal: Option<Arc<Notify>>,
+    data: DataMap,
+    handlers: Vec<Handler>,
+    refused: Option<BuildError>,
+}
+
+struct Handler {
+    kind: Kind,
+    run: Box<dyn ErasedHandler>,
+    is_transactional: bool,
+}
+
+impl WorkerBuilder {
+    /// The truth about every job.
+    #[must_use]
+    pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
+    /// Where tickets are claimed.
+    #[must_use]
+    pub fn dispatch(mut self, dispatch: Arc<dyn Dispatch>) -> Self {
+        self.dispatch = Some(dispatch);
+        self
+    }
+
+    /// Makes the ids of follow-ups; its clock, the ledger's, times everything.
+    #[must_use]
+    pub fn mint(mut self, mint: Arc<IdMint>) -> Self {
+        self.mint = Some(mint);
+        self
+    }
+
+    /// Who this process is: the owner of its leases and receipts. A new id if not given.
+    #[must_use]
+    pub fn process(mut self, process: ProcessId) -> Self {
+        self.process = Some(process);
+        self
+    }
+
+    /// Slots, queues, lease and the rest. The defaults if not given.
+    #[must_use]
+    pub fn config(mut self, config: WorkerConfig) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Notified when the dispatch says that it has lost a queue's tickets.
+    #[must_use]
+    pub fn repair_signal(mut self, signal: Arc<Notify>) -> Self {
+        self.repair_signal = Some(signal);
+        self
+    }
+
+    /// Gives all handlers a value to share, such as a connection pool. One value per type: see [`JobContext::data`].
+    #[must_use]
+    pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.data.insert(value);
+        self
+    }
+
+    /// Lets a function run the jobs of a kind: an `async fn(JobContext, P) -> Result<R, HandlerError>`, or a closure of
+    /// that shape. The payload is read as `P`, the result is kept as JSON.
+    #[must_use]
+    pub fn handler<F, Fut, P, R>(self, kind: impl AsRef<str>, handler: F) -> Self
+    where
+        F: Fn(JobContext, P) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, HandlerError>> + Send + 'static,
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + 'static,
+    {
+        self.add(kind.as_ref(), registry::erase(handler), false)
+    }
+
+    /// Lets a function run the jobs of a kind within the job's own database transaction: what it writes through it and
+    /// the job's outcome commit together, or not at all. An `async fn(JobContext, P, &mut Tx) -> Result<R, HandlerError>`
+    /// or an `async |context, payload, tx| {..}`, with `Tx` the transaction type of the ledger.
+    #[must_use]
+    pub fn transactional<Tx, P, R, F>(self, kind: impl AsRef<str>, handler: F) -> Self
+    where
+        F: for<'t> TransactionalHandler<'t, Tx, P, R>,
+        Tx: Send + 'static,
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+    {
+        self.add(kind.as_ref(), transactional::erase(handler), true)
+    }
+
+    /// The worker, or what is wrong with it.
+    pub fn build(self) -> Result<Worker, BuildError> {
+        if let Some(refused) = self.refused {
+            return Err(refused);
+        }
+        let ledger = self.ledger.ok_or(BuildError::Missing("ledger"))?;
+        let dispatch = self.dispatch.ok_or(BuildError::Missing("dispatch"))?;
+        let mint = self.mint.ok_or(BuildError::Missing("mint"))?;
+        let config = self.config.unwrap_or_else(|| Config::defaults().worker);
+        let transactions = ledger.transactions();
+        let mut registry = Registry::default();
+        for Handler { kind, run, is_transactional } in self.handlers {
+            if is_transactional && transactions.is_none() {
+                return Err(BuildError::NoTransactions(kind));
+            }
+            let limit = config.kind_concurrency.get(&kind).copied();
+            if !registry.add(Registered::new(kind.clone(), run, limit)) {
+                return Err(BuildError::Twice(kind));
+            }
+        }
+        if registry.all().is_empty() {
+            return Err(BuildError::NoHandlers);
+        }
+        let house = House {
+            data: self.data,
+            mint,
+            process: self.process.unwrap_or_else(ProcessId::random),
+            transactions,
+            lease: config.lease.as_duration(),
+            result_bytes_max: config.result_bytes_max,
+        };
+        Ok(Worker {
+            ledger,
+            dispatch,
+            config,
+            repair_signal: self.repair_signal.unwrap_or_default(),
+            registry: Arc::new(registry),
+            house: Arc::new(house),
+        })
+    }
+
+    /// Keeps the first mistake for [`WorkerBuilder::build`], so that calls can be chained.
+    pub(crate) fn refuse(mut self, error: BuildError) -> Self {
+        self.refused.get_or_insert(error);
+        self
+    }
+
+    fn add(mut self, kind: &str, run: Box<dyn ErasedHandler>, is_transactional: bool) -> Self {
+        match Kind::new(kind) {
+            Ok(kind) => {
+                self.handlers.push(Handler { kind, run, is_transactional });
+                self
+            }
+            Err(reason) => self.refuse(BuildError::Kind { kind: kind.to_owned(), reason }),
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! Everything that this process has claimed and not yet given back: the one place that knows what runs here.
+//!
+//! A claim goes through four stages: claimed (its job is not loaded yet), waiting (for a free slot), running, recording
+//! (ended, its record is on the way to the ledger). A job is in here once at most, so it cannot start twice within one
+//! process, however many tickets it has. Nothing here does I/O; callers settle what they take out.
+
+use crate::{
+    meters::RouteMeters,
+    registry::Registered,
+    stop::{Stop, Why},
+};
+use haul_core::{
+    JobId, Priority, QueueRef, Timestamp,
+    dispatch::{Claimed, Lease, LeaseToken, Next, Settlement},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::Notify, time::Instant};
+
+/// How long past its timeout a handler's lease is extended; then it counts as stuck.
+pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(60);
+/// How long leases are extended while the ledger cannot be read or written.
+pub(crate) const UNRECORDED_MAX: Duration = Duration::from_secs(300);
+/// How long a ticket rests whose job still winds down in this process after its lease was lost.
+const REST: Duration = Duration::from_secs(1);
+
+/// The way of a job through this worker: its queue and its handler.
+pub(crate) struct Route {
+    pub(crate) queue: QueueRef,
+    pub(crate) registered: Arc<Registered>,
+    pub(crate) meters: RouteMeters,
+}
+
+/// Names one stay of a job in the table. A job that left and came back has another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClaimId {
+    pub(crate) job: JobId,
+    seq: u64,
+}
+
+/// A lease on its way out, and where its ticket goes.
+pub(crate) struct Parting {
+    pub(crate) route: Arc<Route>,
+    pub(crate) settlement: Settlement,
+}
+
+struct Held {
+    seq: u64,
+    route: Arc<Route>,
+    priority: Priority,
+    token: LeaseToken,
+    expires: Instant,
+    lost: bool,
+    stage: Stage,
+}
+
+enum Stage {
+    Claimed { since: Instant },
+    Waiting { since: Instant },
+    Running { until: Instant, stop: Stop },
+    Recording { since: Instant },
+}
+
+#[derive(Default)]
+struct Table {
+    held: HashMap<JobId, Held>,
+    counts: Counts,
+    next_seq: u64,
+}
+
+/// How many claims are in which stage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Claimed or waiting.
+    pub(crate) unstarted: usize,
+    pub(crate) running: usize,
+    pub(crate) recording: usize,
+}
+
+/// The table of claims.
+#[derive(Default)]
+pub(crate) struct Claims {
+    table: Mutex<Table>,
+    changed: Notify,
+    ended: AtomicU64,
+}
+
+impl Claims {
+    /// Takes tickets in. Gives back those to go on with, and the leases that are not needed.
+    pub(crate) fn take_in(
+        &self,
+        tickets: Vec<(Arc<Route>, Claimed)>,
+        token: LeaseToken,
+        expires: Instant,
+        now: Timestamp,
+    ) -> (Vec<ClaimId>, Vec<Parting>) {
+        let mut fresh = Vec::with_capacity(tickets.len());
+        let mut refused = Vec::new();
+        let since = Instant::now();
+        let mut table = self.table.lock();
+        let table = &mut *table;
+        for (route, ticket) in tickets {
+            match table.held.entry(ticket.id) {
+                Entry::Vacant(vacant) => {
+                    let seq = table.next_seq;
+                    table.next_seq += 1;
+                    table.counts.unstarted += 1;
+                    route.registered.enter();
+                    let priority = ticket.priority;
+                    let stage = Stage::Claimed { since };
+                    vacant.insert(Held { seq, route, priority, token, expires, lost: false, stage });
+                    fresh.push(ClaimId { job: ticket.id, seq });
+                }
+                // A second ticket of a job that is here: the newer lease is the one that holds from now on.
+                Entry::Occupied(mut here) if !here.get().lost => {
+                    let held = here.get_mut();
+                    held.token = token;
+                    held.expires = expires;
+                }
+                Entry::Occupied(_) => {
+                    let kind = route.registered.kind.clone();
+                    let lease = Lease { id: ticket.id, kind, priority: ticket.priority, token };
+                    refused.push(Parting { route, settlement: Settlement { lease, next: Next::Park(now.plus(REST)) } });
+                }
+            }
+        }
+        (fresh, refused)
+    }
+
+    /// Marks claims as loaded. Says which of them are still here.
+    pub(crate) fn wait(&self, claims: &[ClaimId]) -> Vec<bool> {
+        let since = Instant::now();
+        let mut table = self.table.lock();
+        let mut mark = |claim: &ClaimId| match table.get_mut(claim) {
+            Some(held) => {
+                held.stage = Stage::Waiting { since };
+                true
+            }
+            None => false,
+        };
+        claims.iter().map(&mut mark).collect()
+    }
+
+    /// Lets a waiting claim run, for at most `allowed`. `false` when it was given back meanwhile.
+    pub(crate) fn start(&self, claim: ClaimId, allowed: Duration, stop: &Stop) -> bool {
+        let until = Instant::now() + allowed;
+        let mut table = self.table.lock();
+        let Some(held) = table.get_mut(&claim) else { return false };
+        if !matches!(held.stage, Stage::Waiting { .. }) {
+            return false;
+        }
+        held.stage = Stage::Running { until, stop: stop.clone() };
+        table.counts.unstarted -= 1;
+        table.counts.running += 1;
+        true
+    }
+
+    /// Ends a run: what it left behind is recorded next. Says whether its lease was lost; `None` when it was given up.
+    pub(crate) fn end(&self, claim: ClaimId) -> Option<bool> {
+        let mut table = self.table.lock();
+        let held = table.get_mut(&claim)?;
+        let was = std::mem::replace(&mut held.stage, Stage::Recording { since: Instant::now() });
+        let (lost, route) = (held.lost, held.route.clone());
+        match was {
+            Stage::Running { .. } => table.counts.running -= 1,
+            Stage::Claimed { .. } | Stage::Waiting { .. } => table.counts.unstarted -= 1,
+            Stage::Recording { .. } => return Some(lost),
+        }
+        table.counts.recording += 1;
+        drop(table);
+        route.registered.leave();
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
+        Some(lost)
+    }
+
+    /// Takes a claim out, with the lease that it holds by now.
+    pub(crate) fn close(&self, claim: ClaimId, next: Next) -> Option<Parting> {
+        self.close_all([(claim, next)]).pop()
+    }
+
+    /// Takes claims out.
+    pub(crate) fn close_all(&self, claims: impl IntoIterator<Item = (ClaimId, Next)>) -> Vec<Parting> {
+        let mut table = self.table.lock();
+        let partings =
+            claims.into_iter().filter_map(|(claim, next)| table.remove(&claim).map(|held| held.part(claim.job, next)));
+        let partings: Vec<_> = partings.collect();
+        drop(table);
+        if !partings.is_empty() {
+            self.changed.notify_one();
+        }
+        partings
+    }
+
+    /// Gives back what has not started: everything, or what has waited for a slot since before `waited_since`.
+    pub(crate) fn give_back_unstarted(&self, waited_since: Option<Instant>) -> Vec<Parting> {
+        let mut table = self.table.lock();
+        let too_long = |stage: &Stage| match (stage, waited_since) {
+            (Stage::Waiting { since }, Some(limit)) => *since < limit,
+            (Stage::Claimed { .. } | Stage::Waiting { .. }, None) => true,
+            _ => false,
+        };
+        table.drain_if(|held| too_long(&held.stage), Next::Release, &self.changed)
+    }
+
+    /// Gives back what still runs: its worker ends.
+    pub(crate) fn give_up_running(&self, now: Timestamp) -> Vec<Parting> {
+        let mut table = self.table.lock();
+        table.drain_if(|held| matches!(held.stage, Stage::Running { .. }), Next::Park(now), &self.changed)
+    }
+
+    /// The leases that are to go on, by queue; of one queue only, if named.
+    pub(crate) fn to_extend(&self, only: Option<&QueueRef>) -> Vec<(QueueRef, Vec<Lease>)> {
+        let now = Instant::now();
+        let table = self.table.lock();
+        let mut by_queue: HashMap<&QueueRef, Vec<Lease>> = HashMap::new();
+        for (id, held) in &table.held {
+            if held.is_extended_at(now) && only.is_none_or(|queue| *queue == held.route.queue) {
+                by_queue.entry(&held.route.queue).or_default().push(held.lease(*id));
+            }
+        }
+        by_queue.into_iter().map(|(queue, leases)| (queue.clone(), leases)).collect()
+    }
+
+    /// Notes the answers to an extension that lasts until `expires`. Lost claims are told to stop.
+    pub(crate) fn extended(&self, leases: &[Lease], held_still: &[bool], expires: Instant) -> usize {
+        let mut lost = 0;
+        let mut table = self.table.lock();
+        for (lease, held_still) in leases.iter().zip(held_still) {
+            // Another token: the job was claimed anew meanwhile, and this answer is about the past.
+            let Some(held) = table.held.get_mut(&lease.id).filter(|held| held.token == lease.token) else { continue };
+            if *held_still {
+                held.expires = expires;
+                continue;
+            }
+            lost += 1;
+            held.lost = true;
+            match &held.stage {
+                Stage::Running { stop, .. } => stop.tell(Why::LeaseLost),
+                Stage::Recording { .. } => {}
+                Stage::Claimed { .. } | Stage::Waiting { .. } => {
+                    let claim = ClaimId { job: lease.id, seq: held.seq };
+                    table.remove(&claim);
+                    self.changed.notify_one();
+                }
+            }
+        }
+        lost
+    }
+
+    /// The leases among these claims whose time has passed as far as this process knows.
+    pub(crate) fn doubtful(&self, claims: impl IntoIterator<Item = ClaimId>) -> Vec<(QueueRef, Lease)> {
+        let now = Instant::now();
+        let table = self.table.lock();
+        let expired = |claim: ClaimId| {
+            let held = table.get(&claim).filter(|held| !held.lost && held.expires <= now)?;
+            Some((held.route.queue.clone(), held.lease(claim.job)))
+        };
+        claims.into_iter().filter_map(expired).collect()
+    }
+
+    /// Whether the claim's lease is known to be lost.
+    pub(crate) fn is_lost(&self, claim: ClaimId) -> bool {
+        self.table.lock().get(&claim).is_none_or(|held| held.lost)
+    }
+
+    /// The queues in which leases are held.
+    pub(crate) fn queues(&self) -> Vec<QueueRef> {
+        let table = self.table.lock();
+        let mut queues: Vec<&QueueRef> = table.held.values().map(|held| &held.route.queue).collect();
+        queues.sort_unstable();
+        queues.dedup();
+        queues.into_iter().cloned().collect()
+    }
+
+    /// The jobs that run now.
+    pub(crate) fn running(&self) -> Vec<JobId> {
+        let table = self.table.lock();
+        let runs = |(id, held): (&JobId, &Held)| matches!(held.stage, Stage::Running { .. }).then_some(*id);
+        table.held.iter().filter_map(runs).collect()
+    }
+
+    /// Tells a running job's handler to stop.
+    pub(crate) fn stop(&self, job: JobId, why: Why) {
+        if let Some(Stage::Running { stop, .. }) = self.table.lock().held.get(&job).map(|held| &held.stage) {
+            stop.tell(why);
+        }
+    }
+
+    /// Tells every running handler to stop.
+    pub(crate) fn stop_all(&self, why: Why) {
+        for held in self.table.lock().held.values() {
+            if let Stage::Running { stop, .. } = &held.stage {
+                stop.tell(why);
+            }
+        }
+    }
+
+    /// How many handlers run on although they should have ended long ago.
+    pub(crate) fn stuck(&self) -> usize {
+        let now = Instant::now();
+        let is_stuck = |held: &&Held| matches!(held.stage, Stage::Running { until, .. } if until + STUCK_AFTER < now);
+        self.table.lock().held.values().filter(is_stuck).count()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.table.lock().counts
+    }
+
+    /// How many runs have ended since the start.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Ends soon after a claim has moved on or out. One waiter at a time; look at [`Claims::counts`] afterwards.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl Table {
+    fn get(&self, claim: &ClaimId) -> Option<&Held> {
+        self.held.get(&claim.job).filter(|held| held.seq == claim.seq)
+    }
+    fn get_mut(&mut self, claim: &ClaimId) -> Option<&mut Held> {
+        self.held.get_mut(&claim.job).filter(|held| held.seq == claim.seq)
+    }
+
+    fn remove(&mut self, claim: &ClaimId) -> Option<Held> {
+        self.get(claim)?;
+        let held = self.held.remove(&claim.job)?;
+        self.uncount(&held);
+        Some(held)
+    }
+
+    fn uncount(&mut self, held: &Held) {
+        match held.stage {
+            Stage::Claimed { .. } | Stage::Waiting { .. } => self.counts.unstarted -= 1,
+            Stage::Running { .. } => self.counts.running -= 1,
+            Stage::Recording { .. } => {
+                self.counts.recording -= 1;
+                return;
+            }
+        }
+        held.route.registered.leave();
+    }
+
+    fn drain_if(&mut self, leaves: impl Fn(&Held) -> bool, next: Next, changed: &Notify) -> Vec<Parting> {
+        let leaving: Vec<_> = self.held.extract_if(|_, held| leaves(held)).collect();
+        for (_, held) in &leaving {
+            self.uncount(held);
+        }
+        if !leaving.is_empty() {
+            changed.notify_one();
+        }
+        leaving.into_iter().map(|(id, held)| held.part(id, next)).collect()
+    }
+}
+
+impl Held {
+    fn lease(&self, id: JobId) -> Lease {
+        Lease { id, kind: self.route.registered.kind.clone(), priority: self.priority, token: self.token }
+    }
+    fn part(self, id: JobId, next: Next) -> Parting {
+        let lease = self.lease(id);
+        Parting { route: self.route, settlement: Settlement { lease, next } }
+    }
+    fn is_extended_at(&self, now: Instant) -> bool {
+        let until = match self.stage {
+            Stage::Waiting { .. } => return !self.lost,
+            Stage::Claimed { since } | Stage::Recording { since } => since + UNRECORDED_MAX,
+            Stage::Running { until, .. } => until + STUCK_AFTER,
+        };
+        !self.lost && now < until
+    }
+}

@@ -1,0 +1,50 @@
+//! Metric handles, looked up once per queue and kind instead of once per job.
+
+use haul_core::{Kind, QueueRef, telemetry};
+use metrics::{Counter, Gauge, Histogram};
+
+/// What is counted per queue and kind.
+pub(crate) struct RouteMeters {
+    pub(crate) succeeded: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) dead: Counter,
+    pub(crate) released: Counter,
+    pub(crate) deferred: Counter,
+    pub(crate) stale: Counter,
+    pub(crate) wait_seconds: Histogram,
+    pub(crate) run_seconds: Histogram,
+}
+
+impl RouteMeters {
+    pub(crate) fn new(queue: &QueueRef, kind: &Kind) -> Self {
+        let (queue, kind) = (queue.queue.to_string(), kind.to_string());
+        let ended = |outcome: &'static str| metrics::counter!(telemetry::ATTEMPTS_TOTAL, "queue" => queue.clone(), "kind" => kind.clone(), "outcome" => outcome);
+        Self {
+            succeeded: ended("succeeded"),
+            failed: ended("failed"),
+            dead: ended("dead"),
+            released: ended("released"),
+            deferred: ended("deferred"),
+            stale: metrics::counter!(telemetry::STALE_RECORDS_TOTAL, "kind" => kind.clone()),
+            wait_seconds: metrics::histogram!(telemetry::WAIT_SECONDS, "queue" => queue.clone()),
+            run_seconds: metrics::histogram!(telemetry::RUN_SECONDS, "kind" => kind.clone()),
+        }
+    }
+}
+
+/// What is counted per worker.
+pub(crate) struct WorkerMeters {
+    pub(crate) commit_rows: Histogram,
+    pub(crate) commit_seconds: Histogram,
+    pub(crate) slots_busy: Gauge,
+}
+
+impl WorkerMeters {
+    pub(crate) fn new() -> Self {
+        Self {
+            commit_rows: metrics::histogram!(telemetry::COMMIT_ROWS, "lane" => "record"),
+            commit_seconds: metrics::histogram!(telemetry::COMMIT_SECONDS, "lane" => "record"),
+            slots_busy: metrics::gauge!(telemetry::WORKER_SLOTS_BUSY),
+        }
+    }
+}
