@@ -1,1 +1,33 @@
-//! haul-redis
+//! The dispatch in Redis 7, Valkey or Redis Cluster.
+//!
+//! [`RedisDispatch`] keeps the promises of [`haul_core::Dispatch`] with one Lua script per operation, in `lua/`: each is
+//! atomic, declares every key it touches, reads the server's clock, and does a bounded amount of work. All keys of a
+//! queue share one hash tag (`haul:{tenant/queue}:...`), so that a queue is one slot of a cluster. `lua/prelude.lua`
+//! says what the keys are.
+//!
+//! It will not wait for a server that is not there yet (the caller retries [`RedisDispatch::connect`]), will not retry a
+//! call (a failed one has an unknown effect, which leases cover), and keeps nothing in Redis that the ledger could not
+//! bring back.
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `address` | `REDIS_URL` |
+//! | `door` | which servers are let in: the version, the eviction policy, cluster or not |
+//! | `link` | the connection: reconnects, timeouts, what an error means |
+//! | `script`, `keys`, `tickets` | how a call is put into one command |
+//! | `replies` | how the longer answers are read |
+//! | `dispatch` | the operations |
+//! | `wakeups` | the pub/sub connection behind `wait` |
+
+mod address;
+mod dispatch;
+mod door;
+mod keys;
+mod link;
+mod replies;
+mod script;
+mod tickets;
+mod wakeups;
+
+pub use dispatch::RedisDispatch;
+pub use link::Timeouts;

@@ -1,0 +1,145 @@
+-- Shared by every script: the keys, the server's clock, and the steps that more than one operation takes. It is put in
+-- front of each script, after its `#!lua` line, which makes a script that may not write fail before it has begun.
+--
+-- KEYS   [1] state    hash: marker (the server's run id at the last finished rebuild), paused, announced
+--        [2] idle     sorted set: workers that found too little, or that a paused or lost queue turned away, by expiry
+--        [3] rebuild  string: token of the rebuild under way; expires
+--        then 15 for each kind that the call names:
+--        DUE          sorted set: ids by due_ms * 10 + priority
+--        EXPIRY       sorted set: leased ids by expiry_ms
+--        LEASE        hash: leased id -> token .. priority .. 's' for a suspect or '-'
+--        SUSPECT      sorted set: ids whose lease expired, by priority
+--        IDLE         sorted set: those of them that have room for the kind, by expiry
+--        READY + 0..9 lists: ids, one list for each priority
+--
+-- An id is its 16 bytes, a token too. A worker is '<process>/<worker>', each 32 hexadecimal digits. Times are
+-- milliseconds on the server's clock. No call names more than 1,000 tickets or 1,000 kinds.
+local STATE, ALL_IDLE, REBUILD = KEYS[1], KEYS[2], KEYS[3]
+local DUE, EXPIRY, LEASE, SUSPECT, IDLE, READY = 1, 2, 3, 4, 5, 6
+
+local kinds = (#KEYS - 3) / 15
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- How long a worker counts as idle: workers ask again after 5 s at the latest.
+local IDLE_MS = 6000
+-- How many workers one stir wakes; each wakes others when it leaves tickets behind.
+local WAKES_MAX = 2
+-- How often a lost queue is announced at most.
+local ANNOUNCE_MS = 100
+
+local function key(kind, which)
+  return KEYS[3 + (kind - 1) * 15 + which]
+end
+
+-- ARGV[from] up to the `count`th from there.
+local function arguments(from, count)
+  local list = {}
+  for i = 1, count do
+    list[i] = ARGV[from + i - 1]
+  end
+  return list
+end
+
+-- A variadic command over a list of any length.
+local function many(command, on, list)
+  for from = 1, #list, 1000 do
+    redis.call(command, on, unpack(list, from, math.min(from + 999, #list)))
+  end
+end
+
+-- Whether id `a` was made before id `b`. Lua's own `<` follows the server's locale.
+local function older(a, b)
+  local a1, a2, a3 = struct.unpack('>I6I6I4', a)
+  local b1, b2, b3 = struct.unpack('>I6I6I4', b)
+  if a1 ~= b1 then return a1 < b1 end
+  if a2 ~= b2 then return a2 < b2 end
+  return a3 < b3
+end
+
+local function run_id()
+  return redis.call('INFO', 'server'):match('run_id:(%x+)')
+end
+
+-- Puts the worker among the idle ones. Whoever is in there has a channel on which it hears.
+local function register(idle, worker)
+  redis.call('ZREMRANGEBYSCORE', idle, '-inf', now)
+  redis.call('ZADD', idle, now + IDLE_MS, worker)
+end
+
+local woken = {}
+
+-- Takes up to `count` workers out of the idle ones, those that wait longest first, and wakes them.
+local function wake(idle, count)
+  redis.call('ZREMRANGEBYSCORE', idle, '-inf', now)
+  local popped = redis.call('ZPOPMIN', idle, count)
+  for i = 1, #popped, 2 do
+    local worker = popped[i]
+    if not woken[worker] then
+      woken[worker] = true
+      redis.call('PUBLISH', 'haul:wake:' .. worker:sub(1, 32), worker:sub(34) .. ' ' .. STATE:match('{(.-)}'))
+    end
+  end
+end
+
+-- Puts tickets where their time says: `entries` is score, id, score, id, ... as in DUE. Wakes when any can be claimed
+-- now, or earlier than whoever waits for this kind was told.
+local function park(kind, entries)
+  local ready, later, stirred, earliest = {}, {}, false, math.huge
+  for i = 1, #entries, 2 do
+    local score = tonumber(entries[i])
+    if score < (now + 1) * 10 then
+      local priority = score % 10
+      ready[priority] = ready[priority] or {}
+      table.insert(ready[priority], entries[i + 1])
+      stirred = true
+    else
+      later[#later + 1] = score
+      later[#later + 1] = entries[i + 1]
+      earliest = math.min(earliest, score)
+    end
+  end
+  for priority, ids in pairs(ready) do
+    many('RPUSH', key(kind, READY + priority), ids)
+  end
+  if #later > 0 then
+    local first = redis.call('ZRANGE', key(kind, DUE), 0, 0, 'WITHSCORES')[2]
+    many('ZADD', key(kind, DUE), later)
+    stirred = stirred or not first or earliest < tonumber(first)
+  end
+  if stirred then
+    wake(key(kind, IDLE), WAKES_MAX)
+  end
+end
+
+-- Adds the tickets that ARGV lists from `at` on, without those that are leased, in groups:
+--   kind, priority, n, n times id           claimable at once
+--   kind, 'due', n, n times score, id       by time
+local function add_tickets(at)
+  while ARGV[at] do
+    local kind, line, count = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
+    local stride = line == 'due' and 2 or 1
+    local group = arguments(at + 3, count * stride)
+    at = at + 3 + #group
+    if redis.call('EXISTS', key(kind, LEASE)) == 1 then
+      local ids = {}
+      for i = stride, #group, stride do
+        ids[#ids + 1] = group[i]
+      end
+      local held, free = redis.call('HMGET', key(kind, LEASE), unpack(ids)), {}
+      for i = 1, #ids do
+        if not held[i] then
+          free[#free + 1] = group[(i - 1) * stride + 1]
+          free[#free + 1] = stride == 2 and ids[i] or nil
+        end
+      end
+      group = free
+    end
+    if line == 'due' then
+      park(kind, group)
+    elseif #group > 0 then
+      many('RPUSH', key(kind, READY + line), group)
+      wake(key(kind, IDLE), WAKES_MAX)
+    end
+  end
+end

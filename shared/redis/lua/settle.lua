@@ -1,0 +1,43 @@
+#!lua flags=allow-oom
+-- settle: ends leases. One that is held under another token, or not at all, is left alone.
+--
+-- KEYS   prelude.lua
+-- ARGV   groups: kind, n, n times id, n times token, and where the tickets go:
+--        'done' | 'release' | 'park', n times due_ms
+-- reply  'ok'
+local at = 1
+while ARGV[at] do
+  local kind, count = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+  local ids, tokens_at = arguments(at + 2, count), at + 2 + count
+  local word = ARGV[tokens_at + count]
+  local held = redis.call('HMGET', key(kind, LEASE), unpack(ids))
+  local mine, parked, released, suspects = {}, {}, {}, {}
+  for i, id in ipairs(ids) do
+    if held[i] and held[i]:sub(1, 16) == ARGV[tokens_at + i - 1] then
+      local priority = tonumber(held[i]:sub(17, 17))
+      mine[#mine + 1] = id
+      if word == 'park' then
+        parked[#parked + 1] = ARGV[tokens_at + count + i] * 10 + priority
+        parked[#parked + 1] = id
+      elseif word == 'release' and held[i]:sub(18) == 's' then
+        -- A suspect that was not tried is still one.
+        suspects[#suspects + 1], suspects[#suspects + 2] = priority, id
+      elseif word == 'release' then
+        released[priority] = released[priority] or {}
+        table.insert(released[priority], 1, id)
+      end
+    end
+  end
+  many('HDEL', key(kind, LEASE), mine)
+  many('ZREM', key(kind, EXPIRY), mine)
+  park(kind, parked)
+  for priority, list in pairs(released) do
+    many('LPUSH', key(kind, READY + priority), list)
+  end
+  many('ZADD', key(kind, SUSPECT), suspects)
+  if word == 'release' and #mine > 0 then
+    wake(key(kind, IDLE), WAKES_MAX)
+  end
+  at = tokens_at + count + 1 + (word == 'park' and count or 0)
+end
+return 'ok'

@@ -1,0 +1,114 @@
+//! The scripts, and how one is called.
+//!
+//! A call goes out as `EVALSHA`. A server that does not know the script (new, restarted, flushed, another node of a
+//! cluster) gets the whole text with the same arguments as `EVAL`, which is atomic with running it.
+
+use crate::keys;
+use haul_core::{Kind, QueueRef};
+use redis::{Arg, Cmd, RedisWrite, ToRedisArgs};
+use std::sync::LazyLock;
+
+const PRELUDE: &str = include_str!("../lua/prelude.lua");
+
+/// A script's text and its digest.
+pub(crate) struct Script {
+    code: String,
+    sha1: String,
+}
+
+impl Script {
+    fn new(text: &str) -> Self {
+        // The `#!lua` line has to stay the first.
+        let (shebang, body) = text.split_once('\n').unwrap_or((text, ""));
+        let code = format!("{shebang}\n{PRELUDE}\n{body}");
+        let sha1 = redis::Script::new(&code).get_hash().to_owned();
+        Self { code, sha1 }
+    }
+}
+
+macro_rules! scripts {
+    ($($NAME:ident from $file:literal,)*) => {
+        $(pub(crate) static $NAME: LazyLock<Script> =
+            LazyLock::new(|| Script::new(include_str!(concat!("../lua/", $file))));)*
+    };
+}
+
+scripts! {
+    BEGIN_REBUILD from "begin_rebuild.lua",
+    CLAIM from "claim.lua",
+    ENQUEUE from "enqueue.lua",
+    EXTEND from "extend.lua",
+    FINISH_REBUILD from "finish_rebuild.lua",
+    LEASED from "leased.lua",
+    LOST from "lost.lua",
+    PAUSE from "pause.lua",
+    REBUILD from "rebuild.lua",
+    REMOVE from "remove.lua",
+    RUNNING from "running.lua",
+    SETTLE from "settle.lua",
+    STATS from "stats.lua",
+    WAKE from "wake.lua",
+}
+
+/// One call of a script, being put together: its keys are given at once, its arguments one by one.
+pub(crate) struct Call {
+    script: &'static Script,
+    cmd: Cmd,
+}
+
+impl Call {
+    /// A call with the keys of a queue and of these kinds.
+    pub(crate) fn new<'a, Kinds>(script: &'static Script, queue: &QueueRef, kinds: Kinds) -> Self
+    where
+        Kinds: IntoIterator<Item = &'a Kind, IntoIter: ExactSizeIterator>,
+    {
+        let kinds = kinds.into_iter();
+        let mut call = Self::begin(script, keys::count(kinds.len()));
+        keys::write(&mut call.cmd, queue, kinds);
+        call
+    }
+
+    /// A call with the state keys of several queues.
+    pub(crate) fn on_states(script: &'static Script, queues: &[QueueRef]) -> Self {
+        let mut call = Self::begin(script, queues.len());
+        for queue in queues {
+            keys::write_state(&mut call.cmd, queue);
+        }
+        call
+    }
+
+    fn begin(script: &'static Script, keys: usize) -> Self {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(&script.sha1).arg(keys);
+        Self { script, cmd }
+    }
+
+    /// Adds an argument.
+    pub(crate) fn arg(&mut self, arg: impl ToRedisArgs) -> &mut Self {
+        self.cmd.arg(arg);
+        self
+    }
+
+    /// Adds bytes as they are.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.cmd.write_arg(bytes);
+        self
+    }
+
+    /// The command.
+    pub(crate) fn cmd(&self) -> &Cmd {
+        &self.cmd
+    }
+
+    /// The same call for a server that does not know the script.
+    pub(crate) fn with_text(&self) -> Cmd {
+        let mut cmd = redis::cmd("EVAL");
+        cmd.arg(&self.script.code);
+        for arg in self.cmd.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = arg {
+                cmd.arg(bytes);
+            }
+        }
+        cmd
+    }
+}

@@ -1,0 +1,201 @@
+//! How tickets, leases and ids are laid out as arguments: grouped by kind, because everything in Redis is.
+
+use crate::script::{Call, Script};
+use haul_core::{
+    JobId, Kind, Priority, QueueRef, Timestamp,
+    dispatch::{Lease, Next, Settlement, Ticket},
+};
+use std::collections::HashMap;
+
+/// The most that one call carries: a script runs alone in its server, for a millisecond or so.
+pub(crate) const CALL_TICKETS_MAX: usize = 1_000;
+
+/// The latest due time that a score holds exactly: `due_ms * 10 + priority` stays below 2^53. In the year 30,000.
+const DUE_MS_MAX: i64 = 900_000_000_000_000;
+
+/// Entries by kind, kinds and entries both in the order in which they came.
+struct ByKind<'a, T> {
+    kinds: Vec<&'a Kind>,
+    groups: Vec<Vec<T>>,
+    /// Where each entry went: the number of its kind.
+    places: Vec<usize>,
+}
+
+impl<'a, T> ByKind<'a, T> {
+    fn new(entries: impl IntoIterator<Item = (&'a Kind, T)>) -> Self {
+        let mut by_kind = Self { kinds: Vec::new(), groups: Vec::new(), places: Vec::new() };
+        let mut numbers = HashMap::new();
+        for (kind, entry) in entries {
+            let number = *numbers.entry(kind).or_insert_with(|| {
+                by_kind.kinds.push(kind);
+                by_kind.groups.push(Vec::new());
+                by_kind.kinds.len() - 1
+            });
+            by_kind.groups[number].push(entry);
+            by_kind.places.push(number);
+        }
+        by_kind
+    }
+
+    fn call(&self, script: &'static Script, queue: &QueueRef) -> Call {
+        Call::new(script, queue, self.kinds.iter().copied())
+    }
+
+    /// Each group with its kind's number as Lua counts, from 1.
+    fn numbered(&self) -> impl Iterator<Item = (usize, &[T])> {
+        self.groups.iter().enumerate().map(|(number, group)| (number + 1, group.as_slice()))
+    }
+
+    /// Answers that came kind by kind, in the order of the entries.
+    fn in_order<A: Copy>(&self, answers: &[A]) -> Option<Vec<A>> {
+        let mut starts: Vec<usize> = Vec::with_capacity(self.groups.len());
+        let mut total = 0;
+        for group in &self.groups {
+            starts.push(total);
+            total += group.len();
+        }
+        let next = |number: &usize| {
+            let answer = answers.get(starts[*number]).copied();
+            starts[*number] += 1;
+            answer
+        };
+        if answers.len() == total { self.places.iter().map(next).collect() } else { None }
+    }
+}
+
+/// A call whose answers, one per entry, come kind by kind.
+pub(crate) struct Asked<'a> {
+    pub(crate) call: Call,
+    order: ByKind<'a, &'a JobId>,
+}
+
+impl Asked<'_> {
+    /// Whether each entry was answered with `yes`, in the order asked. `None` when the answers are not as many.
+    pub(crate) fn read(&self, answers: &[String], yes: &str) -> Option<Vec<bool>> {
+        let answers: Vec<bool> = answers.iter().map(|answer| answer == yes).collect();
+        self.order.in_order(&answers)
+    }
+}
+
+/// A call that adds tickets; `head` are the arguments before them.
+pub(crate) fn adding(script: &'static Script, queue: &QueueRef, head: &[&[u8]], tickets: &[Ticket]) -> Call {
+    let by_kind = ByKind::new(tickets.iter().map(|ticket| (&ticket.kind, ticket)));
+    let mut call = by_kind.call(script, queue);
+    for arg in head {
+        call.bytes(arg);
+    }
+    for (kind, tickets) in by_kind.numbered() {
+        let mut ready: [Vec<&Ticket>; Priority::COUNT] = Default::default();
+        let mut due = Vec::new();
+        for ticket in tickets {
+            match ticket.due {
+                None => ready[usize::from(ticket.priority.get())].push(ticket),
+                Some(time) => due.push((time, ticket)),
+            }
+        }
+        for (priority, tickets) in ready.iter().enumerate().filter(|(_, tickets)| !tickets.is_empty()) {
+            call.arg(kind).arg(priority).arg(tickets.len());
+            for ticket in tickets {
+                call.bytes(ticket.id.as_bytes());
+            }
+        }
+        if !due.is_empty() {
+            call.arg(kind).arg("due").arg(due.len());
+            for (time, ticket) in due {
+                call.arg(due_ms(time) * 10 + i64::from(ticket.priority.get())).bytes(ticket.id.as_bytes());
+            }
+        }
+    }
+    call
+}
+
+/// A call about jobs; `script` answers for each of them, or for none.
+pub(crate) fn asking<'a>(script: &'static Script, queue: &QueueRef, tickets: &'a [(Kind, JobId)]) -> Asked<'a> {
+    let order = ByKind::new(tickets.iter().map(|(kind, id)| (kind, id)));
+    let mut call = order.call(script, queue);
+    for (kind, ids) in order.numbered() {
+        call.arg(kind).arg(ids.len());
+        for id in ids {
+            call.bytes(id.as_bytes());
+        }
+    }
+    Asked { call, order }
+}
+
+/// A call that makes leases last.
+pub(crate) fn extending<'a>(
+    script: &'static Script,
+    queue: &QueueRef,
+    lease_ms: u64,
+    leases: &'a [Lease],
+) -> Asked<'a> {
+    let by_kind = ByKind::new(leases.iter().map(|lease| (&lease.kind, lease)));
+    let mut call = by_kind.call(script, queue);
+    call.arg(lease_ms);
+    for (kind, leases) in by_kind.numbered() {
+        call.arg(kind).arg(leases.len());
+        for lease in leases {
+            call.bytes(lease.id.as_bytes());
+        }
+        for lease in leases {
+            let mut value = [0; 17];
+            value[..16].copy_from_slice(lease.token.0.as_bytes());
+            value[16] = b'0' + lease.priority.get();
+            call.bytes(&value);
+        }
+    }
+    Asked { call, order: ByKind::new(leases.iter().map(|lease| (&lease.kind, &lease.id))) }
+}
+
+/// A call that ends leases.
+pub(crate) fn settling(script: &'static Script, queue: &QueueRef, settlements: &[Settlement]) -> Call {
+    let by_kind = ByKind::new(settlements.iter().map(|settlement| (&settlement.lease.kind, settlement)));
+    let mut call = by_kind.call(script, queue);
+    for (kind, settlements) in by_kind.numbered() {
+        for word in ["done", "release", "park"] {
+            let group: Vec<_> = settlements.iter().filter(|settlement| word_of(settlement.next) == word).collect();
+            if group.is_empty() {
+                continue;
+            }
+            call.arg(kind).arg(group.len());
+            for settlement in &group {
+                call.bytes(settlement.lease.id.as_bytes());
+            }
+            for settlement in &group {
+                call.bytes(settlement.lease.token.0.as_bytes());
+            }
+            call.arg(word);
+            for settlement in &group {
+                if let Next::Park(due) = settlement.next {
+                    call.arg(due_ms(due));
+                }
+            }
+        }
+    }
+    call
+}
+
+fn word_of(next: Next) -> &'static str {
+    match next {
+        Next::Done => "done",
+        Next::Release => "release",
+        Next::Park(_) => "park",
+    }
+}
+
+fn due_ms(time: Timestamp) -> i64 {
+    time.as_ms().clamp(0, DUE_MS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_come_back_in_the_order_asked() {
+        let (a, b) = (Kind::new("a").unwrap(), Kind::new("b").unwrap());
+        let by_kind = ByKind::new([(&a, ()), (&b, ()), (&a, ()), (&b, ())]);
+        assert_eq!(by_kind.in_order(&['1', '3', '2', '4']), Some(vec!['1', '2', '3', '4']));
+        assert_eq!(by_kind.in_order(&['1', '3', '2']), None);
+    }
+}

@@ -1,0 +1,13 @@
+//! What the Redis adapter promises beyond the conformance suite, on real servers.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its world breaks")]
+
+mod claims;
+mod cluster;
+mod door;
+mod faults;
+mod leases;
+mod loss;
+mod measure;
+mod wakeups;
+mod world;
