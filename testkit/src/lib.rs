@@ -7,12 +7,18 @@
 //! | --- | --- |
 //! | [`postgres`] | a private Postgres, one per test process, with an empty database per test |
 //! | [`redis`] | a private Redis, alone or as a cluster |
+//! | [`http`] | an HTTP server that plays a third party, and a client |
+//! | [`net`] | a proxy that cuts, stalls and delays connections |
+//! | [`process`] | the `haul` binary itself |
 //!
 //! This crate knows no other crate of Haul, and speaks to databases through their own command-line clients, so
 //! that nothing is tested with itself.
 
+pub mod http;
+pub mod net;
 pub mod place;
 pub mod postgres;
+pub mod process;
 pub mod redis;
 mod supervised;
 

@@ -1,13 +1,18 @@
 //! Where a server finds a place: a free port, a directory, and its program.
 
 use std::ffi::OsStr;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 
 const PORTS_TRIED_MAX: u32 = 5;
+const PORT_MIN: u16 = 12_000;
+const PORTS_COUNT: u32 = 20_000;
 
 /// Starts something on a free port of 127.0.0.1.
 ///
@@ -25,10 +30,20 @@ pub(crate) fn on_free_port<T>(start: impl Fn(u16) -> Result<T>) -> Result<T> {
     bail!("no port was tried")
 }
 
-/// A port of 127.0.0.1 that nobody listens on right now.
+/// A port of 127.0.0.1 that nobody listens on right now, and that this process was not given before.
+///
+/// Below the range from which the kernel takes the ports of outgoing connections: a client of another test could otherwise
+/// be on it by the time that the server listens.
 pub(crate) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr()?.port())
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(RandomState::new().hash_one("port") as u32 / 2));
+    for _ in 0..PORTS_COUNT {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed) % PORTS_COUNT;
+        let port = PORT_MIN + u16::try_from(next)?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port of 127.0.0.1 is free")
 }
 
 /// A new directory for a server's files, which its supervisor removes.

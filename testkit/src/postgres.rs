@@ -99,7 +99,6 @@ impl Server {
                 // Immediate shutdown: KILL would leave its children and a shared memory segment behind.
                 last_signal: "QUIT",
                 command,
-                environment: Vec::new(),
             })?,
             programs: programs.to_owned(),
             port,

@@ -64,7 +64,6 @@ impl Server {
                 directory,
                 last_signal: "KILL",
                 command,
-                environment: Vec::new(),
             })?,
             port,
         };

@@ -38,8 +38,6 @@ pub(crate) struct Spec<'a> {
     pub(crate) last_signal: &'a str,
     /// The command and its arguments.
     pub(crate) command: Vec<String>,
-    /// Environment on top of the test's own.
-    pub(crate) environment: Vec<(String, String)>,
 }
 
 /// A process that can be started, signalled and started again.
@@ -118,7 +116,6 @@ impl Supervised {
             .arg(&spec.directory)
             .arg(spec.last_signal)
             .args(&spec.command)
-            .envs(spec.environment)
             .current_dir(&spec.directory)
             .process_group(0)
             .stdin(Stdio::piped())
@@ -214,7 +211,13 @@ impl Supervised {
         &self.directory
     }
 
-    fn tail(&self) -> String {
+    /// How it ended, when it has.
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        self.output.lock().exit
+    }
+
+    /// The last lines, for an error.
+    pub(crate) fn tail(&self) -> String {
         let lines = self.lines();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
