@@ -4,6 +4,7 @@
 //! Debian-like system beneath it, and fails when something that it ran failed.
 //! It will not leave services running, and it writes nothing outside the checkout but packages it was asked to install.
 
+mod bench;
 mod ci;
 mod run;
 mod sqlx;
@@ -27,6 +28,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure what the documents claim
+    Bench {
+        #[command(subcommand)]
+        what: bench::Bench,
+    },
     /// Run every check that a change has to pass: format, clippy, dependencies, SQL, tests
     Ci,
     /// Regenerate what the SQL macros remember of the databases (`.sqlx`), from the migrations
@@ -42,6 +48,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test { arguments } => test::test(&arguments),
+        Command::Bench { what } => bench::bench(&what),
         Command::Ci => ci::ci(),
         Command::Sqlx { database, check } => sqlx::regenerate(database, check),
     }

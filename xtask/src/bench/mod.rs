@@ -1,0 +1,42 @@
+//! `cargo xtask bench`: the figures that the README claims, measured on this machine.
+//!
+//! Promise: real servers with their data on disk (`fsync` on), the release binary, nothing simulated; every figure stands
+//! beside what the bare parts reach in the same run, because absolute figures are worth little on another machine. It
+//! writes a table for people and JSON for machines. It will not judge: no test depends on a time.
+
+mod core;
+mod http;
+mod report;
+mod stage;
+
+use anyhow::Result;
+use clap::Subcommand;
+use std::path::PathBuf;
+
+/// What can be measured.
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// The main path on Postgres and Redis: bulk submit, drain, single submits, pickup, idling
+    Core {
+        /// Jobs of the bulk submit
+        #[arg(long, default_value_t = 200_000)]
+        jobs: usize,
+        /// Seconds of single submits
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Where the JSON goes besides standard output
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
+}
+
+/// Runs a benchmark.
+pub(crate) fn bench(what: &Bench) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match what {
+        Bench::Core { jobs, seconds, json } => {
+            let report = runtime.block_on(core::measure(*jobs, *seconds))?;
+            report.print(json.as_deref())
+        }
+    }
+}
