@@ -1,1 +1,83 @@
-//! haul-conformance
+//! What every ledger and every dispatch must pass: one suite each, the same for all adapters, with no skips.
+//!
+//! A *promise* is an async function named after what it checks; it panics when the promise is broken. An adapter lists
+//! them all in its own test binary:
+//!
+//! ```text
+//! mod ledger {
+//!     use super::SqliteHarness;
+//!     haul_conformance::ledger_tests!(SqliteHarness::default());
+//! }
+//! ```
+//!
+//! Each promise gets a harness of its own, made by that expression (which may `await`) inside the test's runtime. What
+//! a harness must do is small: [`ledger::LedgerHarness`] and [`dispatch::DispatchHarness`].
+//!
+//! [`reference`] is the yardstick: the property tests compare adapters with it. The tests of this crate hold adapters that break
+//! one promise each, and show that the suites find every one of them.
+//!
+//! Promises do not rely on real time where they can: what must hold is given long leases, what must expire is given
+//! short ones and waited for with a generous limit.
+
+pub mod dispatch;
+pub mod ledger;
+pub mod reference;
+mod run;
+
+pub(crate) use run::at_once;
+pub use run::{Promise, eventually, run};
+
+/// Lists every promise of a ledger as a test of its own. Takes an expression that makes a
+/// [`LedgerHarness`](crate::ledger::LedgerHarness).
+#[macro_export]
+macro_rules! ledger_tests {
+    ($harness:expr) => {
+        $crate::__ledger_promises! { __tests ($harness) }
+    };
+}
+
+/// Lists every promise of a dispatch as a test of its own. Takes an expression that makes a
+/// [`DispatchHarness`](crate::dispatch::DispatchHarness).
+#[macro_export]
+macro_rules! dispatch_tests {
+    ($harness:expr) => {
+        $crate::__dispatch_promises! { __tests ($harness) }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests {
+    ($suite:ident ($harness:expr) $($module:ident { $($name:ident),* $(,)? })*) => {
+        $(
+            mod $module {
+                #[allow(unused_imports)]
+                use super::*;
+                $(
+                    #[test]
+                    fn $name() {
+                        $crate::run(async {
+                            let harness = ::std::sync::Arc::new($harness);
+                            let stage = $crate::$suite::Stage::new(harness).await;
+                            $crate::$suite::$module::$name(stage).await;
+                        });
+                    }
+                )*
+            }
+        )*
+    };
+}
+
+/// The same list as values, for whoever runs promises without libtest.
+macro_rules! promises {
+    ($suite:ident () $($module:ident { $($name:ident),* $(,)? })*) => {
+        /// Every promise of the suite.
+        pub const PROMISES: &[$crate::Promise<Stage>] = &[$($(
+            $crate::Promise {
+                name: concat!(stringify!($module), "::", stringify!($name)),
+                check: |stage| ::std::boxed::Box::pin($module::$name(stage)),
+            },
+        )*)*];
+    };
+}
+pub(crate) use promises;

@@ -1,0 +1,210 @@
+//! The reference dispatch: one lock around its queues, and the idle workers that wait to be woken.
+
+use super::queue::QueueTickets;
+use async_trait::async_trait;
+use haul_core::{
+    Clock, Dispatch, JobId, Kind, ProcessId,
+    dispatch::{Claim, ClaimRequest, Lease, QueueState, QueueStats, RebuildToken, Result, Settlement, Ticket},
+    name::QueueRef,
+};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::Notify;
+
+/// A dispatch in memory.
+#[derive(Debug)]
+pub struct ReferenceDispatch {
+    clock: Arc<Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queues: BTreeMap<QueueRef, QueueTickets>,
+    /// Longest idle first.
+    idle: HashMap<QueueRef, Vec<Idle>>,
+    mailboxes: HashMap<ProcessId, Mailbox>,
+}
+
+/// A worker whose last claim from the queue found less than it had asked for.
+#[derive(Debug)]
+struct Idle {
+    worker: ProcessId,
+    /// What it still has room for.
+    kinds: Vec<Kind>,
+}
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    queues: BTreeSet<QueueRef>,
+    bell: Arc<Notify>,
+}
+
+impl State {
+    fn queue(&mut self, queue: &QueueRef) -> &mut QueueTickets {
+        self.queues.entry(queue.clone()).or_default()
+    }
+
+    /// Wakes one idle worker for each of the kinds; one that has room for several of them counts for all of these.
+    fn wake(&mut self, queue: &QueueRef, kinds: impl IntoIterator<Item = Kind>) {
+        let mut kinds: BTreeSet<Kind> = kinds.into_iter().collect();
+        while let Some(kind) = kinds.pop_first() {
+            let idle = self.idle.entry(queue.clone()).or_default();
+            let Some(index) = idle.iter().position(|idle| idle.kinds.contains(&kind)) else { continue };
+            let woken = idle.remove(index);
+            kinds.retain(|kind| !woken.kinds.contains(kind));
+            self.ring(woken.worker, queue);
+        }
+    }
+
+    fn wake_all(&mut self, queue: &QueueRef) {
+        for idle in self.idle.remove(queue).unwrap_or_default() {
+            self.ring(idle.worker, queue);
+        }
+    }
+
+    fn ring(&mut self, worker: ProcessId, queue: &QueueRef) {
+        let mailbox = self.mailboxes.entry(worker).or_default();
+        mailbox.queues.insert(queue.clone());
+        mailbox.bell.notify_one();
+    }
+}
+
+impl ReferenceDispatch {
+    /// An empty dispatch on the given clock.
+    pub fn new(clock: Arc<Clock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    /// Drops every ticket, lease and setting, as a flushed server does.
+    pub fn lose(&self) {
+        self.state.lock().queues.clear();
+    }
+}
+
+#[async_trait]
+impl Dispatch for ReferenceDispatch {
+    async fn enqueue(&self, queue: &QueueRef, tickets: &[Ticket]) -> Result<()> {
+        let mut state = self.state.lock();
+        state.queue(queue).enqueue(tickets);
+        if tickets.is_empty() {
+            return Ok(());
+        }
+        if state.queue(queue).state() == QueueState::Lost {
+            let workers: Vec<ProcessId> = state.mailboxes.keys().copied().collect();
+            workers.into_iter().for_each(|worker| state.ring(worker, queue));
+            state.wake_all(queue);
+        } else {
+            state.wake(queue, tickets.iter().map(|ticket| ticket.kind.clone()));
+        }
+        Ok(())
+    }
+
+    async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim> {
+        let mut state = self.state.lock();
+        let (claim, left_behind) = state.queue(request.queue).claim(self.clock.now(), request);
+        // Another worker is woken: the claimer itself joins the idle ones afterwards.
+        state.idle.entry(request.queue.clone()).or_default().retain(|idle| idle.worker != request.worker);
+        state.wake(request.queue, left_behind);
+        let taken = |kind: &Kind| claim.tickets.iter().filter(|ticket| ticket.kind == *kind).count();
+        let kinds = request.kinds.iter().filter(|(kind, room)| taken(kind) < *room);
+        let kinds: Vec<Kind> = kinds.map(|(kind, _)| kind.clone()).collect();
+        if claim.tickets.len() < request.limit && !kinds.is_empty() {
+            state.idle.entry(request.queue.clone()).or_default().push(Idle { worker: request.worker, kinds });
+        }
+        Ok(claim)
+    }
+
+    async fn extend(&self, queue: &QueueRef, leases: &[Lease], lease: Duration) -> Result<Vec<bool>> {
+        Ok(self.state.lock().queue(queue).extend(self.clock.now(), leases, lease))
+    }
+
+    async fn settle(&self, queue: &QueueRef, settlements: &[Settlement]) -> Result<()> {
+        let mut state = self.state.lock();
+        let went_back = state.queue(queue).settle(settlements);
+        state.wake(queue, went_back);
+        Ok(())
+    }
+
+    async fn remove(&self, queue: &QueueRef, tickets: &[(Kind, JobId)]) -> Result<()> {
+        self.state.lock().queue(queue).remove(tickets);
+        Ok(())
+    }
+
+    async fn pause(&self, queue: &QueueRef, paused: bool) -> Result<()> {
+        let mut state = self.state.lock();
+        state.queue(queue).pause(paused);
+        if !paused {
+            state.wake_all(queue);
+        }
+        Ok(())
+    }
+
+    async fn stats(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<QueueStats> {
+        Ok(self.state.lock().queue(queue).stats(self.clock.now(), kinds))
+    }
+
+    async fn leased(&self, queue: &QueueRef, tickets: &[(Kind, JobId)]) -> Result<Vec<bool>> {
+        Ok(self.state.lock().queue(queue).leased(tickets))
+    }
+
+    async fn running(&self, queue: &QueueRef, kinds: &[Kind], limit: usize) -> Result<Vec<JobId>> {
+        Ok(self.state.lock().queue(queue).running(kinds, limit))
+    }
+
+    async fn wait(&self, worker: ProcessId, at_most: Duration) -> Vec<QueueRef> {
+        let ends_at = tokio::time::Instant::now() + at_most;
+        loop {
+            let bell = {
+                let mut state = self.state.lock();
+                let mailbox = state.mailboxes.entry(worker).or_default();
+                if !mailbox.queues.is_empty() {
+                    return std::mem::take(&mut mailbox.queues).into_iter().collect();
+                }
+                mailbox.bell.clone()
+            };
+            // The bell keeps one ring, so that none is lost between the look above and this wait.
+            if tokio::time::timeout_at(ends_at, bell.notified()).await.is_err() {
+                return Vec::new();
+            }
+        }
+    }
+
+    async fn wake(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<()> {
+        let mut state = self.state.lock();
+        let idle = state.idle.entry(queue.clone()).or_default();
+        let wanted = |idle: &Idle| idle.kinds.iter().any(|kind| kinds.contains(kind));
+        if let Some(index) = idle.iter().position(wanted) {
+            let worker = idle.remove(index).worker;
+            state.ring(worker, queue);
+        }
+        Ok(())
+    }
+
+    async fn lost(&self, queues: &[QueueRef]) -> Result<Vec<QueueRef>> {
+        let state = self.state.lock();
+        let is_lost = |queue: &&QueueRef| state.queues.get(*queue).is_none_or(QueueTickets::is_lost);
+        Ok(queues.iter().filter(is_lost).cloned().collect())
+    }
+
+    async fn begin_rebuild(&self, queue: &QueueRef, kinds: &[Kind], hold: Duration) -> Result<Option<RebuildToken>> {
+        Ok(self.state.lock().queue(queue).begin_rebuild(self.clock.now(), kinds, hold))
+    }
+
+    async fn rebuild(&self, queue: &QueueRef, token: RebuildToken, tickets: &[Ticket], hold: Duration) -> Result<bool> {
+        Ok(self.state.lock().queue(queue).rebuild(self.clock.now(), token, tickets, hold))
+    }
+
+    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> Result<bool> {
+        let mut state = self.state.lock();
+        let finished = state.queue(queue).finish_rebuild(self.clock.now(), token, paused);
+        if finished && state.queue(queue).state() == QueueState::Ready {
+            state.wake_all(queue);
+        }
+        Ok(finished)
+    }
+}

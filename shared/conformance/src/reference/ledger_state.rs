@@ -1,0 +1,397 @@
+//! What the reference ledger holds, and the rules over it. Plain and single-threaded: every method is one transaction.
+
+use haul_core::{
+    Job, JobId, Kind, ProcessId, Tenant, Timestamp,
+    ledger::{
+        Accepted, BatchAccepted, BatchRecorded, Cancelled, Entry, Filter, LedgerError, Loaded, NewJob, Page, QueueInfo,
+        Receipt, ReceiptId, Record, Recorded, Result, StateFilter, Unsettled, UnsettledPage,
+    },
+    limits::{KINDS_PER_QUEUE_MAX, QUEUES_MAX},
+    name::QueueRef,
+    outcome::{Failure, FinalState, JobRecord, Outcome},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ops::Bound,
+    time::Duration,
+};
+
+/// How long after its last heartbeat a process counts as gone.
+const GONE_AFTER: Duration = Duration::from_secs(15);
+/// How old the receipt of a living process may get.
+const RECEIPT_AGE_MAX: Duration = Duration::from_secs(180);
+/// How long after a receipt was taken it is swept again.
+const SWEEP_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// How long after its end nothing more can come into a minute.
+const MINUTE_GRACE: Duration = Duration::from_secs(600);
+/// Minutes closed per call.
+const CLOSE_MAX: usize = 60;
+/// Jobs looked at per page. Small, so that callers meet short pages.
+const CANDIDATES_MAX: usize = 100;
+
+#[derive(Debug)]
+struct Stored {
+    job: Job,
+    /// By attempt.
+    failures: BTreeMap<u32, Failure>,
+    outcome: Option<Outcome>,
+}
+
+impl Stored {
+    fn due(&self) -> Timestamp {
+        self.failures.values().next_back().map_or(self.job.run_at, |failure| failure.retry_at)
+    }
+    fn failure_count(&self) -> u32 {
+        u32::try_from(self.failures.len()).unwrap_or(u32::MAX)
+    }
+    fn state(&self) -> Option<FinalState> {
+        self.outcome.as_ref().map(|outcome| outcome.state)
+    }
+    fn record(&self, failures: Vec<Failure>) -> JobRecord {
+        JobRecord {
+            job: self.job.clone(),
+            failure_count: self.failure_count(),
+            failures,
+            outcome: self.outcome.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct StoredKey {
+    fingerprint: [u8; 32],
+    job: JobId,
+    expires_at: Timestamp,
+}
+
+#[derive(Debug)]
+struct StoredReceipt {
+    owner: ProcessId,
+    first: JobId,
+    last: JobId,
+    created_at: Timestamp,
+    taken_at: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct StoredQueue {
+    paused: bool,
+    created_at: Timestamp,
+    kinds: BTreeSet<Kind>,
+}
+
+/// What a batch would make known of a queue.
+struct Unknown {
+    created_at: Timestamp,
+    kinds: BTreeSet<Kind>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    jobs: BTreeMap<JobId, Stored>,
+    keys: HashMap<(Tenant, String), StoredKey>,
+    queues: BTreeMap<QueueRef, StoredQueue>,
+    receipts: BTreeMap<ReceiptId, StoredReceipt>,
+    seen: HashMap<ProcessId, Timestamp>,
+    closed_minutes: BTreeSet<i64>,
+}
+
+impl State {
+    pub(super) fn accept(
+        &mut self,
+        now: Timestamp,
+        jobs: &[NewJob],
+        owner: ProcessId,
+        done: &[ReceiptId],
+    ) -> Result<BatchAccepted> {
+        let mut taken: HashMap<(Tenant, String), StoredKey> = HashMap::new();
+        let mut answers = Vec::with_capacity(jobs.len());
+        for NewJob { job, idempotency } in jobs {
+            let Some(idempotency) = idempotency else {
+                answers.push(Accepted::New);
+                continue;
+            };
+            let slot = (job.tenant.clone(), idempotency.key.clone());
+            let stored = self.keys.get(&slot).filter(|key| key.expires_at > now);
+            let answer = match taken.get(&slot).or(stored) {
+                None => {
+                    let expires_at = now.plus(idempotency.lifetime);
+                    taken.insert(slot, StoredKey { fingerprint: idempotency.fingerprint, job: job.id, expires_at });
+                    Accepted::New
+                }
+                Some(key) if key.job == job.id => Accepted::New,
+                Some(key) if key.fingerprint == idempotency.fingerprint => Accepted::Replayed(key.job),
+                Some(_) => Accepted::KeyReused,
+            };
+            answers.push(answer);
+        }
+        let new = jobs.iter().zip(&answers).filter(|(_, answer)| **answer == Accepted::New);
+        let new: Vec<&Job> = new.map(|(new, _)| &new.job).collect();
+        let receipt = self.store(now, &new, owner)?;
+        self.keys.extend(taken);
+        self.drop_receipts(done);
+        Ok(BatchAccepted { jobs: answers, receipt })
+    }
+
+    /// Stores new jobs, what their queues did not know yet and one receipt; or nothing at all.
+    fn store(&mut self, now: Timestamp, jobs: &[&Job], owner: ProcessId) -> Result<Option<ReceiptId>> {
+        let unknown = self.unknown_kinds(jobs)?;
+        for (queue, Unknown { created_at, kinds }) in unknown {
+            let new = || StoredQueue { paused: false, created_at, kinds: BTreeSet::new() };
+            self.queues.entry(queue).or_insert_with(new).kinds.extend(kinds);
+        }
+        for job in jobs {
+            let stored = || Stored { job: (*job).clone(), failures: BTreeMap::new(), outcome: None };
+            self.jobs.entry(job.id).or_insert_with(stored);
+        }
+        let (Some(first), Some(last)) = (jobs.iter().map(|job| job.id).min(), jobs.iter().map(|job| job.id).max())
+        else {
+            return Ok(None);
+        };
+        let receipt = StoredReceipt { owner, first, last, created_at: now, taken_at: None };
+        self.receipts.entry(ReceiptId(first)).or_insert(receipt);
+        Ok(Some(ReceiptId(first)))
+    }
+
+    /// What the jobs would make known, if their tenants and queues may have so much.
+    fn unknown_kinds(&self, jobs: &[&Job]) -> Result<BTreeMap<QueueRef, Unknown>> {
+        let mut unknown: BTreeMap<QueueRef, Unknown> = BTreeMap::new();
+        for job in jobs {
+            let queue = job.queue_ref();
+            if !self.queues.get(&queue).is_some_and(|known| known.kinds.contains(&job.kind)) {
+                let new = || Unknown { created_at: job.created_at(), kinds: BTreeSet::new() };
+                unknown.entry(queue).or_insert_with(new).kinds.insert(job.kind.clone());
+            }
+        }
+        let mut new_queues: BTreeMap<&Tenant, usize> = BTreeMap::new();
+        for (queue, Unknown { kinds, .. }) in &unknown {
+            let known = self.queues.get(queue);
+            if known.map_or(0, |known| known.kinds.len()) + kinds.len() > KINDS_PER_QUEUE_MAX {
+                return Err(LedgerError::LimitReached(format!(
+                    "the queue {queue} has {KINDS_PER_QUEUE_MAX} kinds, more are not allowed"
+                )));
+            }
+            if known.is_none() {
+                *new_queues.entry(&queue.tenant).or_default() += 1;
+            }
+        }
+        for (tenant, new) in new_queues {
+            if self.queues.keys().filter(|known| known.tenant == *tenant).count() + new > QUEUES_MAX {
+                return Err(LedgerError::LimitReached(format!(
+                    "the tenant has {QUEUES_MAX} queues, more are not allowed"
+                )));
+            }
+        }
+        Ok(unknown)
+    }
+
+    pub(super) fn drop_receipts(&mut self, receipts: &[ReceiptId]) {
+        for receipt in receipts {
+            self.receipts.remove(receipt);
+        }
+    }
+
+    pub(super) fn release_receipts(&mut self, receipts: &[ReceiptId]) {
+        for receipt in receipts {
+            if let Some(stored) = self.receipts.get_mut(receipt) {
+                stored.owner = ProcessId::NOBODY;
+            }
+        }
+    }
+
+    pub(super) fn heartbeat(&mut self, now: Timestamp, process: ProcessId) {
+        self.seen.insert(process, now);
+    }
+
+    pub(super) fn take_receipts(&mut self, now: Timestamp, limit: usize) -> Vec<Receipt> {
+        let seen = &self.seen;
+        let alive = |owner: &ProcessId| seen.get(owner).is_some_and(|seen| now.since(*seen) < GONE_AFTER);
+        let ripe = |receipt: &StoredReceipt| match receipt.taken_at {
+            Some(taken_at) => now.since(taken_at) >= SWEEP_AGAIN_AFTER,
+            None => !alive(&receipt.owner) || now.since(receipt.created_at) >= RECEIPT_AGE_MAX,
+        };
+        let ripe = self.receipts.iter_mut().filter(|(_, receipt)| ripe(receipt)).take(limit);
+        let take = |(id, receipt): (&ReceiptId, &mut StoredReceipt)| {
+            let is_final = receipt.taken_at.replace(now).is_some();
+            Receipt { id: *id, first: receipt.first, last: receipt.last, is_final }
+        };
+        ripe.map(take).collect()
+    }
+
+    pub(super) fn load(&self, ids: &[JobId]) -> Vec<Loaded> {
+        let ids: BTreeSet<&JobId> = ids.iter().collect();
+        let stored = ids.into_iter().filter_map(|id| self.jobs.get(id));
+        let load = |stored: &Stored| Loaded {
+            job: stored.job.clone(),
+            failures: stored.failure_count(),
+            due: stored.due(),
+            outcome: stored.state(),
+        };
+        stored.map(load).collect()
+    }
+
+    pub(super) fn record(&mut self, now: Timestamp, records: &[Record], owner: ProcessId) -> Result<BatchRecorded> {
+        let (mut ended, mut failed) = (HashSet::new(), HashSet::new());
+        let mut stays = |record: &Record| {
+            let Some(stored) = self.jobs.get(&record.job).filter(|stored| stored.job.tenant == record.tenant) else {
+                return false;
+            };
+            if stored.outcome.is_some() || ended.contains(&record.job) {
+                return false;
+            }
+            match record.entry {
+                Entry::Failed(..) => {
+                    !stored.failures.contains_key(&record.attempt) && failed.insert((record.job, record.attempt))
+                }
+                Entry::Succeeded(_) | Entry::Dead(_) => ended.insert(record.job),
+            }
+        };
+        let answer = |record| if stays(record) { Recorded::Committed } else { Recorded::Stale };
+        let answers: Vec<Recorded> = records.iter().map(answer).collect();
+        let staying = records.iter().zip(&answers).filter(|(_, answer)| **answer == Recorded::Committed);
+        let staying: Vec<&Record> = staying.map(|(record, _)| record).collect();
+        let follow_ups: Vec<&Job> = staying.iter().flat_map(|record| &record.follow_ups).collect();
+        let receipt = self.store(now, &follow_ups, owner)?;
+        for record in staying {
+            self.write(record);
+        }
+        Ok(BatchRecorded { records: answers, receipt })
+    }
+
+    fn write(&mut self, record: &Record) {
+        let Some(stored) = self.jobs.get_mut(&record.job) else { return };
+        let (state, result, error) = match record.entry.clone() {
+            Entry::Succeeded(result) => (FinalState::Succeeded, result, None),
+            Entry::Dead(error) => (FinalState::Dead, None, Some(error)),
+            Entry::Failed(error, retry_at) => {
+                let failure = Failure { attempt: record.attempt, at: record.at, error, retry_at };
+                stored.failures.insert(record.attempt, failure);
+                return;
+            }
+        };
+        let outcome = Outcome { state, attempt: record.attempt, finished_at: record.at, result, error };
+        stored.outcome = Some(outcome);
+    }
+
+    pub(super) fn cancel(&mut self, tenant: &Tenant, ids: &[JobId], at: Timestamp) -> Vec<Cancelled> {
+        let mut cancel = |id: &JobId| {
+            let stored = self.jobs.get_mut(id).filter(|stored| stored.job.tenant == *tenant);
+            let Some(stored) = stored else { return Cancelled::Unknown };
+            if let Some(state) = stored.state() {
+                return Cancelled::Already(state);
+            }
+            let attempt = stored.failure_count();
+            let state = FinalState::Cancelled;
+            stored.outcome = Some(Outcome { state, attempt, finished_at: at, result: None, error: None });
+            Cancelled::Now
+        };
+        ids.iter().map(&mut cancel).collect()
+    }
+
+    pub(super) fn settled(&self, ids: &[JobId]) -> Vec<(JobId, FinalState)> {
+        let ids: BTreeSet<&JobId> = ids.iter().collect();
+        ids.into_iter().filter_map(|id| Some((*id, self.jobs.get(id)?.state()?))).collect()
+    }
+
+    pub(super) fn job(&self, tenant: &Tenant, id: JobId) -> Option<JobRecord> {
+        let stored = self.jobs.get(&id).filter(|stored| stored.job.tenant == *tenant)?;
+        Some(stored.record(stored.failures.values().cloned().collect()))
+    }
+
+    pub(super) fn list(&self, tenant: &Tenant, filter: &Filter, before: Option<JobId>, limit: usize) -> Page {
+        let mut page = Page::default();
+        let before = before.map_or(Bound::Unbounded, Bound::Excluded);
+        for (looked_at, (id, stored)) in self.jobs.range((Bound::Unbounded, before)).rev().enumerate() {
+            if page.jobs.len() == limit || looked_at == CANDIDATES_MAX {
+                // `before` is exclusive: the first job that was not looked at is the next one's predecessor.
+                page.next = Some(successor(*id));
+                break;
+            }
+            if stored.job.tenant == *tenant && matches(filter, stored) {
+                page.jobs.push(stored.record(stored.failures.values().next_back().cloned().into_iter().collect()));
+            }
+        }
+        page
+    }
+
+    pub(super) fn unsettled(&self, after: Option<JobId>, last: Option<JobId>, limit: usize) -> UnsettledPage {
+        let mut page = UnsettledPage::default();
+        let (mut looked_at, mut latest) = (0, after);
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        for (id, stored) in self.jobs.range((after, Bound::Unbounded)) {
+            if last.is_some_and(|last| *id > last) {
+                break;
+            }
+            if self.closed_minutes.contains(&id.created_at().minute()) {
+                continue;
+            }
+            if page.jobs.len() == limit || looked_at == CANDIDATES_MAX {
+                page.next = latest;
+                break;
+            }
+            looked_at += 1;
+            latest = Some(*id);
+            if stored.outcome.is_none() {
+                let job = &stored.job;
+                let (queue, kind) = (job.queue_ref(), job.kind.clone());
+                page.jobs.push(Unsettled { id: *id, queue, kind, priority: job.priority, due: stored.due() });
+            }
+        }
+        page
+    }
+
+    pub(super) fn reopen(&mut self, first: JobId, last: JobId) {
+        let reopened = first.created_at().minute()..=last.created_at().minute();
+        self.closed_minutes.retain(|minute| !reopened.contains(minute));
+    }
+
+    pub(super) fn close_minutes(&mut self, now: Timestamp) -> u64 {
+        let open_from = now.minus(MINUTE_GRACE).minute();
+        let mut settled: BTreeMap<i64, bool> = BTreeMap::new();
+        for (id, stored) in &self.jobs {
+            *settled.entry(id.created_at().minute()).or_insert(true) &= stored.outcome.is_some();
+        }
+        let closable = settled.into_iter().filter(|(minute, settled)| *settled && *minute < open_from);
+        let closable = closable.map(|(minute, _)| minute).filter(|minute| !self.closed_minutes.contains(minute));
+        let closable: Vec<i64> = closable.take(CLOSE_MAX).collect();
+        let closed = closable.len() as u64;
+        self.closed_minutes.extend(closable);
+        closed
+    }
+
+    pub(super) fn queues(&self) -> Vec<QueueInfo> {
+        let info = |(queue, stored): (&QueueRef, &StoredQueue)| QueueInfo {
+            queue: queue.clone(),
+            paused: stored.paused,
+            created_at: stored.created_at,
+            kinds: stored.kinds.iter().cloned().collect(),
+        };
+        self.queues.iter().map(info).collect()
+    }
+
+    pub(super) fn set_paused(&mut self, queue: &QueueRef, paused: bool) -> bool {
+        let Some(stored) = self.queues.get_mut(queue) else { return false };
+        stored.paused = paused;
+        true
+    }
+}
+
+fn successor(id: JobId) -> JobId {
+    JobId(uuid::Uuid::from_u128(id.0.as_u128().saturating_add(1)))
+}
+
+fn matches(filter: &Filter, stored: &Stored) -> bool {
+    let job = &stored.job;
+    let state = match filter.state {
+        None => true,
+        Some(StateFilter::Unsettled) => stored.outcome.is_none(),
+        Some(StateFilter::Final(state)) => stored.state() == Some(state),
+    };
+    let tag = |(name, value): &(String, String)| job.options.tags.get(name) == Some(value);
+    state
+        && filter.queue.as_ref().is_none_or(|queue| job.queue == *queue)
+        && filter.kind.as_ref().is_none_or(|kind| job.kind == *kind)
+        && filter.tag.as_ref().is_none_or(tag)
+        && filter.created_from.is_none_or(|from| job.created_at() >= from)
+        && filter.created_before.is_none_or(|before| job.created_at() < before)
+}

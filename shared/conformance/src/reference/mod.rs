@@ -1,0 +1,12 @@
+//! The yardstick: a ledger and a dispatch in memory that are small enough to be obviously right.
+//!
+//! They keep every promise of the two traits and nothing else: no durability, no speed, no second process. The suites
+//! prove that they pass, the property tests measure the adapters by them, and simulations run over them.
+
+mod dispatch;
+mod ledger;
+mod ledger_state;
+mod queue;
+
+pub use dispatch::ReferenceDispatch;
+pub use ledger::ReferenceLedger;

@@ -1,0 +1,3 @@
+//! The suites accept the reference, and reject every adapter that breaks a promise.
+
+mod accepted;
