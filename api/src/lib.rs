@@ -1,1 +1,41 @@
-//! haul-api
+//! The HTTP API of Haul.
+//!
+//! Read in this order: [`router`] (every path), `routes/` (one file per operation), [`submit`] (from JSON to a job),
+//! [`intake`] and [`commit`] (many submits, few commits), [`tickets`] and [`receipts`] (on to the dispatch), [`problem`]
+//! (every error) and [`gate`] (what every request passes). [`server`] wires them and ends them in order.
+//!
+//! It promises that a 2xx to a submit comes after the commit, that every error is problem+json from one list, and that
+//! every queue, buffer, wait and retry is bounded. It runs no jobs and repairs nothing: it knows the traits of
+//! `haul-core` only.
+
+mod app;
+mod auth;
+mod body;
+mod commit;
+mod cursor;
+mod filter;
+mod gate;
+mod headers;
+mod http_server;
+mod intake;
+mod items;
+mod json;
+mod labels;
+mod lines;
+mod linger;
+mod openapi;
+pub mod ops;
+mod problem;
+mod query;
+mod receipts;
+mod router;
+mod routes;
+mod server;
+mod spool;
+mod submit;
+mod tickets;
+mod view;
+mod watch;
+
+pub use auth::{Exposed, check_exposure};
+pub use server::{Api, ApiDeps, RenderMetrics};

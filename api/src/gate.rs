@@ -1,0 +1,77 @@
+//! The gate: what every request passes, once, on its way in and out.
+//!
+//! In: a request id, who may use `/v1`, no compressed bodies, a time limit. Out: problems are written down and 5xx are
+//! logged, panics become problems, the request is counted. So handlers only say what went wrong.
+
+use crate::{
+    app::{App, RequestId},
+    headers, labels,
+    problem::{Problem, ProblemType},
+};
+use axum::{
+    body::HttpBody,
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures::FutureExt;
+use http::{HeaderValue, StatusCode, header};
+use std::{panic::AssertUnwindSafe, sync::Arc};
+use tokio::time::timeout;
+
+/// Lets a request through, or not, and completes its answer.
+pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let id = RequestId(headers::request_id(request.headers()));
+    request.extensions_mut().insert(id.clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let has_body = !request.body().is_end_stream();
+    let response = match admit(&app, &request) {
+        Ok(()) => run(&app, request, next).await,
+        Err(problem) => problem.into_response(),
+    };
+    let mut response = write_problem(response, &id, route.as_ref(), has_body);
+    response.headers_mut().insert(headers::REQUEST_ID, id.0);
+    labels::count_request(route.as_ref().map_or("none", MatchedPath::as_str), response.status());
+    response
+}
+
+fn admit(app: &App, request: &Request) -> Result<(), Problem> {
+    if request.uri().path().starts_with("/v1") {
+        app.access.admit(request.uri(), request.headers())?;
+    }
+    headers::identity_encoding(request.headers())
+}
+
+async fn run(app: &App, request: Request, next: Next) -> Response {
+    let waits = request.uri().query().is_some_and(|query| query.contains("wait="));
+    let time_max = app.limits.request_timeout + if waits { app.limits.wait_max } else { Default::default() };
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match timeout(time_max, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Problem::internal(format!("a handler panicked: {message}")).into_response()
+        }
+        Err(_elapsed) => Problem::new(ProblemType::Timeout, "the request was not done in time").into_response(),
+    }
+}
+
+/// Writes down the problem that a response carries, if it carries one.
+fn write_problem(mut response: Response, id: &RequestId, route: Option<&MatchedPath>, has_body: bool) -> Response {
+    let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() else { return response };
+    let status = problem.status();
+    let cause = problem.cause();
+    let (request_id, route) = (id.as_str(), route.map(MatchedPath::as_str));
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(request_id, route, cause, "a request failed");
+    } else if status.is_server_error() {
+        tracing::warn!(request_id, route, cause, problem = problem.kind.spec().slug, "a request could not be served");
+    }
+    let mut written = problem.render(request_id);
+    if has_body && matches!(problem.kind, ProblemType::BodyTooLarge | ProblemType::RequestTimeout) {
+        // The rest of the body is not read: the connection cannot be used again.
+        written.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    written
+}

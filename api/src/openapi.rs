@@ -1,0 +1,138 @@
+//! The OpenAPI document: what is common to all operations, and the shapes that requests take.
+//!
+//! Requests are read by hand (see [`crate::submit`]), so that their shapes are declared here for the document alone; a
+//! test submits the examples. Answers are documented by the types that are written.
+
+use std::collections::BTreeMap;
+use utoipa::{OpenApi, ToSchema, openapi};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Haul",
+        description = "A job-queue and background-worker platform. A job accepted is a job done, once, and you can see it.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    tags(
+        (name = "jobs", description = "Submit jobs, look at them, cancel them, run them again."),
+        (name = "queues", description = "Where jobs wait."),
+    ),
+    components(schemas(crate::problem::ProblemBody, crate::view::BulkTotal)),
+    modifiers(&Key),
+)]
+struct Document;
+
+struct Key;
+
+impl utoipa::Modify for Key {
+    fn modify(&self, document: &mut openapi::OpenApi) {
+        let bearer = openapi::security::HttpBuilder::new()
+            .scheme(openapi::security::HttpAuthScheme::Bearer)
+            .description(Some("Needed when an admin key is configured."))
+            .build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("key", openapi::security::SecurityScheme::Http(bearer));
+        let none: [&str; 0] = [];
+        document.security = Some(vec![
+            openapi::security::SecurityRequirement::new("key", none),
+            openapi::security::SecurityRequirement::default(),
+        ]);
+    }
+}
+
+/// The document without its operations: the router adds those.
+pub(crate) fn base() -> openapi::OpenApi {
+    Document::openapi()
+}
+
+/// A job to be done. Unknown fields are refused; optional ones may be null.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "kind": "http.request",
+    "payload": {"method": "POST", "url": "https://example.com/hook", "body": {"order": 7}},
+    "queue": "mail",
+    "delay": "30s",
+    "max_attempts": 5,
+    "tags": {"order": "7"}
+}))]
+#[expect(dead_code, reason = "documents what crate::submit reads")]
+pub(crate) struct Submit {
+    /// Which handler runs it.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", examples("http.request"))]
+    kind: String,
+    /// Any JSON, kept byte for byte; at most 256 KiB.
+    payload: serde_json::Value,
+    /// Where it waits; `default` unless told otherwise.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    queue: Option<String>,
+    /// 0 first, 9 last; 5 unless told otherwise.
+    #[schema(maximum = 9)]
+    priority: Option<u8>,
+    /// The earliest time of its first attempt (RFC 3339, with an offset). Excludes `delay`.
+    #[schema(format = DateTime)]
+    run_at: Option<String>,
+    /// How long from now its first attempt may start, such as `30s`. Excludes `run_at`.
+    delay: Option<String>,
+    /// No attempt starts after this time, and none runs past it (RFC 3339, with an offset).
+    #[schema(format = DateTime)]
+    deadline: Option<String>,
+    /// Attempts in all, the first one included; 20 unless told otherwise.
+    #[schema(minimum = 1, maximum = 1000)]
+    max_attempts: Option<u16>,
+    /// How long one attempt may take, such as `5m`; up to `24h`.
+    timeout: Option<String>,
+    /// When failed attempts are tried again.
+    retry: Option<SubmitRetry>,
+    /// Marks to find jobs by: up to 16 names with a value each.
+    tags: Option<BTreeMap<String, String>>,
+    /// In a batch or bulk request only: makes repeating this job safe. Up to 255 visible ASCII characters.
+    #[schema(min_length = 1, max_length = 255)]
+    idempotency_key: Option<String>,
+}
+
+/// When failed attempts are tried again: exponential backoff with full jitter.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what crate::submit reads")]
+struct SubmitRetry {
+    /// The upper bound of the first pause; doubled after each failure. `1s` unless told otherwise.
+    base: Option<String>,
+    /// The longest pause; `1h` unless told otherwise.
+    cap: Option<String>,
+    /// No retry starts later than this after `run_at`; `7days` unless told otherwise.
+    max_age: Option<String>,
+}
+
+/// Many jobs.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what the batch route reads")]
+pub(crate) struct BatchSubmit {
+    /// The jobs.
+    #[schema(min_items = 1, max_items = 10000)]
+    jobs: Vec<Submit>,
+}
+
+/// Which jobs to cancel: those that match every given filter. At least one is needed.
+#[derive(ToSchema)]
+#[schema(example = json!({"queue": "mail", "tag": "order:7"}))]
+#[expect(dead_code, reason = "documents what the cancel route reads")]
+pub(crate) struct CancelFilter {
+    /// Only of this queue.
+    queue: Option<String>,
+    /// Only of this kind.
+    kind: Option<String>,
+    /// Only with this tag, written `name:value`.
+    tag: Option<String>,
+    /// Accepted at or after this time (RFC 3339).
+    #[schema(format = DateTime)]
+    created_from: Option<String>,
+    /// Accepted before this time (RFC 3339).
+    #[schema(format = DateTime)]
+    created_before: Option<String>,
+    /// Jobs to cancel at most.
+    #[schema(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the answer before; with the same filters.
+    cursor: Option<String>,
+}
