@@ -6,6 +6,7 @@ use haul_core::{
     dispatch::{Claim, QueueState, Ticket},
     name::QueueRef,
 };
+use std::slice;
 
 impl Stage {
     async fn claim_kinds(&self, kinds: &[(&str, usize)], limit: usize) -> Vec<JobId> {
@@ -28,7 +29,7 @@ pub async fn tickets_come_in_the_order_they_were_enqueued(stage: Stage) {
 
 pub async fn a_claimed_ticket_is_as_it_was_enqueued(stage: Stage) {
     let ticket = Ticket { priority: priority(3), ..stage.ticket("b") };
-    stage.enqueue(std::slice::from_ref(&ticket)).await;
+    stage.enqueue(slice::from_ref(&ticket)).await;
     let (claimed, _) = stage.claim_one("the ticket is claimed").await;
     assert_eq!((claimed.id, claimed.kind, claimed.priority), (ticket.id, ticket.kind, ticket.priority));
     assert!(!claimed.suspect, "nobody has had it before");
@@ -78,7 +79,7 @@ pub async fn a_kind_at_its_limit_does_not_hold_up_the_others(stage: Stage) {
         stage.tickets("a", 500).into_iter().map(|ticket| Ticket { priority: priority(0), ..ticket }).collect();
     stage.enqueue(&urgent).await;
     let other = stage.ticket("b");
-    stage.enqueue(std::slice::from_ref(&other)).await;
+    stage.enqueue(slice::from_ref(&other)).await;
     assert_eq!(stage.claim_kinds(&[("a", 1), ("b", 1)], 10).await, [urgent[0].id, other.id]);
 }
 
@@ -109,12 +110,12 @@ pub async fn queues_and_tenants_share_nothing(stage: Stage) {
     let theirs = QueueRef { tenant: Tenant::new("theirs").expect("a valid tenant"), ..stage.queue.clone() };
     let ticket = stage.ticket("a");
     for queue in [stage.other_queue("other"), theirs] {
-        stage.rebuild(&queue, std::slice::from_ref(&ticket)).await;
+        stage.rebuild(&queue, slice::from_ref(&ticket)).await;
         let stats = stage.dispatch.stats(&queue, &[kind("a")]).await.expect("figures are told");
         assert_eq!(stats.ready, 1);
     }
     assert_eq!(stage.claim_ids(10).await, []);
-    stage.enqueue(&[ticket.clone()]).await;
+    stage.enqueue(slice::from_ref(&ticket)).await;
     assert_eq!(stage.claim_ids(10).await, [ticket.id]);
     assert!(!stage.is_lost(&stage.other_queue("other")).await);
 }

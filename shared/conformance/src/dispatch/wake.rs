@@ -42,7 +42,7 @@ pub async fn an_enqueue_wakes_an_idle_worker(stage: Stage) {
         };
         stage.enqueued().await;
         let woken_for = tokio::time::timeout(AWAKE, wait).await.expect("the worker is woken").expect("it waits");
-        assert_eq!(woken_for, [stage.queue.clone()]);
+        assert_eq!(woken_for, slice::from_ref(&stage.queue));
         stage.settle(&stage.claim(1).await, Next::Done).await;
     }
 }
@@ -214,7 +214,7 @@ pub async fn a_new_queue_wakes_every_waiting_worker(stage: Stage) {
     }
     let woken = async {
         for wait in waits {
-            assert_eq!(wait.await.expect("it waits"), [new.clone()]);
+            assert_eq!(wait.await.expect("it waits"), slice::from_ref(&new));
         }
     };
     // Nobody can tell whether a wait has begun: enqueued again and again, the new queue must come through.

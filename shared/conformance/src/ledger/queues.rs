@@ -119,7 +119,7 @@ pub async fn a_refused_batch_leaves_nothing_behind(stage: Stage) {
     assert_eq!(stage.queues().await, []);
     stage.world.age(Duration::from_secs(400)).await;
     assert_eq!(stage.take().await, []);
-    stage.accept(&[good.clone()]).await;
+    stage.accept(slice::from_ref(&good)).await;
     assert!(stage.find(&good).await.is_some());
 }
 
