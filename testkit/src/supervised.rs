@@ -111,8 +111,11 @@ impl Output {
 impl Supervised {
     /// Begins the supervisor; the process itself begins with [`Supervised::start`].
     pub(crate) fn new(spec: Spec<'_>) -> Result<Self> {
+        // As a file, and not as an argument, for the sake of who reads a list of processes.
+        let script = spec.directory.join("supervisor.sh");
+        std::fs::write(&script, SCRIPT)?;
         let mut supervisor = Command::new("sh")
-            .args(["-c", SCRIPT, "supervisor"])
+            .arg(&script)
             .arg(&spec.directory)
             .arg(spec.last_signal)
             .args(&spec.command)
