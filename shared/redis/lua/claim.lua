@@ -101,7 +101,7 @@ local function take(lines, priority, flag)
     local kind, id = line.kind, line.id
     reply[#reply + 1] = id .. line.suffix
     taken[id] = true
-    leases[kind], expiries[kind] = leases[kind] or {}, expiries[kind] or {}
+    leases[kind], expiries[kind] = leases[kind] or { ANCHOR, '' }, expiries[kind] or { '+inf', ANCHOR }
     local lease, expiry = leases[kind], expiries[kind]
     lease[#lease + 1], lease[#lease + 2] = id, value
     expiry[#expiry + 1], expiry[#expiry + 2] = lease_until, id
@@ -193,7 +193,7 @@ for kind = 1, kinds do
     redis.call('ZREM', idle, worker)
     -- This worker has no room for the next ticket, and so does not come back for it: another has to.
     if redis.call('EXISTS', idle) == 1 and (due_at < now + IDLE_MS or is_left(kind)) then
-      wake(idle, WAKES_MAX)
+      wake(idle, 1)
     end
   end
 end

@@ -17,13 +17,17 @@
 local STATE, ALL_IDLE, REBUILD = KEYS[1], KEYS[2], KEYS[3]
 local DUE, EXPIRY, LEASE, SUSPECT, IDLE, READY = 1, 2, 3, 4, 5, 6
 
+-- A member of EXPIRY, for ever, and a field of LEASE. While a hash or a sorted set is small, Redis keeps it as one string
+-- and looks through that; a long entry ends this, and 500 leases take a fifth of the time.
+local ANCHOR = string.rep('-', 65)
+
 local kinds = (#KEYS - 3) / 15
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- How long a worker counts as idle: workers ask again after 5 s at the latest.
 local IDLE_MS = 6000
--- How many workers one stir wakes; each wakes others when it leaves tickets behind.
+-- How many workers a call wakes for a kind at most; each wakes another when it leaves tickets behind.
 local WAKES_MAX = 2
 -- How often a lost queue is announced at most.
 local ANNOUNCE_MS = 100
@@ -69,30 +73,38 @@ end
 
 local woken = {}
 
+-- Wakes a worker, once per call. Whether it may have heard: a lone server knows of all who listen, a cluster's node does
+-- not.
+local function tell(worker)
+  if woken[worker] == nil then
+    local message = worker:sub(34) .. ' ' .. STATE:match('{(.-)}')
+    woken[worker] = redis.call('PUBLISH', 'haul:wake:' .. worker:sub(1, 32), message) > 0
+      or redis.call('INFO', 'cluster'):find('cluster_enabled:1', 1, true) ~= nil
+  end
+  return woken[worker]
+end
+
 -- Takes up to `count` workers out of the idle ones, those that wait longest first, and wakes them.
 local function wake(idle, count)
   redis.call('ZREMRANGEBYSCORE', idle, '-inf', now)
-  local popped = redis.call('ZPOPMIN', idle, count)
-  for i = 1, #popped, 2 do
-    local worker = popped[i]
-    if not woken[worker] then
-      woken[worker] = true
-      redis.call('PUBLISH', 'haul:wake:' .. worker:sub(1, 32), worker:sub(34) .. ' ' .. STATE:match('{(.-)}'))
-    end
+  while count > 0 do
+    local worker = redis.call('ZPOPMIN', idle)[1]
+    if not worker then return end
+    if tell(worker) then count = count - 1 end
   end
 end
 
 -- Puts tickets where their time says: `entries` is score, id, score, id, ... as in DUE. Wakes when any can be claimed
 -- now, or earlier than whoever waits for this kind was told.
 local function park(kind, entries)
-  local ready, later, stirred, earliest = {}, {}, false, math.huge
+  local ready, later, stir, earliest = {}, {}, 0, math.huge
   for i = 1, #entries, 2 do
     local score = tonumber(entries[i])
     if score < (now + 1) * 10 then
       local priority = score % 10
       ready[priority] = ready[priority] or {}
       table.insert(ready[priority], entries[i + 1])
-      stirred = true
+      stir = stir + 1
     else
       later[#later + 1] = score
       later[#later + 1] = entries[i + 1]
@@ -105,11 +117,9 @@ local function park(kind, entries)
   if #later > 0 then
     local first = redis.call('ZRANGE', key(kind, DUE), 0, 0, 'WITHSCORES')[2]
     many('ZADD', key(kind, DUE), later)
-    stirred = stirred or not first or earliest < tonumber(first)
+    if not first or earliest < tonumber(first) then stir = stir + 1 end
   end
-  if stirred then
-    wake(key(kind, IDLE), WAKES_MAX)
-  end
+  wake(key(kind, IDLE), math.min(stir, WAKES_MAX))
 end
 
 -- Adds the tickets that ARGV lists from `at` on, without those that are leased, in groups:
@@ -139,7 +149,7 @@ local function add_tickets(at)
       park(kind, group)
     elseif #group > 0 then
       many('RPUSH', key(kind, READY + line), group)
-      wake(key(kind, IDLE), WAKES_MAX)
+      wake(key(kind, IDLE), math.min(#group, WAKES_MAX))
     end
   end
 end

@@ -35,8 +35,8 @@ while ARGV[at] do
     many('LPUSH', key(kind, READY + priority), list)
   end
   many('ZADD', key(kind, SUSPECT), suspects)
-  if word == 'release' and #mine > 0 then
-    wake(key(kind, IDLE), WAKES_MAX)
+  if word == 'release' then
+    wake(key(kind, IDLE), math.min(#mine, WAKES_MAX))
   end
   at = tokens_at + count + 1 + (word == 'park' and count or 0)
 end

@@ -15,7 +15,7 @@ for kind = 1, kinds do
   local due_now, expired = redis.call('ZCOUNT', due, '-inf', now * 10 + 9), redis.call('ZCOUNT', expiry, '-inf', now)
   ready = ready + due_now + expired + redis.call('ZCARD', key(kind, SUSPECT))
   delayed = delayed + redis.call('ZCARD', due) - due_now
-  leased = leased + redis.call('ZCARD', expiry) - expired
+  leased = leased + redis.call('ZCOUNT', expiry, '(' .. now, '(+inf')
   if due_now > 0 then look_at(redis.call('ZRANGE', due, 0, 0)[1]) end
   if expired > 0 then look_at(redis.call('ZRANGE', expiry, 0, 0)[1]) end
   for priority = 0, 9 do

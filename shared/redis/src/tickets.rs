@@ -85,24 +85,23 @@ pub(crate) fn adding(script: &'static Script, queue: &QueueRef, head: &[&[u8]], 
         call.bytes(arg);
     }
     for (kind, tickets) in by_kind.numbered() {
-        let mut ready: [Vec<&Ticket>; Priority::COUNT] = Default::default();
-        let mut due = Vec::new();
-        for ticket in tickets {
-            match ticket.due {
-                None => ready[usize::from(ticket.priority.get())].push(ticket),
-                Some(time) => due.push((time, ticket)),
+        if tickets.iter().any(|ticket| ticket.due.is_some()) {
+            // Together, because some of them may be due, and their order is then the one given.
+            call.arg(kind).arg("due").arg(tickets.len());
+            for ticket in tickets {
+                let due_ms = ticket.due.map_or(0, due_ms);
+                call.arg(due_ms * 10 + i64::from(ticket.priority.get())).bytes(ticket.id.as_bytes());
             }
+            continue;
+        }
+        let mut ready: [Vec<&Ticket>; Priority::COUNT] = Default::default();
+        for ticket in tickets {
+            ready[usize::from(ticket.priority.get())].push(ticket);
         }
         for (priority, tickets) in ready.iter().enumerate().filter(|(_, tickets)| !tickets.is_empty()) {
             call.arg(kind).arg(priority).arg(tickets.len());
             for ticket in tickets {
                 call.bytes(ticket.id.as_bytes());
-            }
-        }
-        if !due.is_empty() {
-            call.arg(kind).arg("due").arg(due.len());
-            for (time, ticket) in due {
-                call.arg(due_ms(time) * 10 + i64::from(ticket.priority.get())).bytes(ticket.id.as_bytes());
             }
         }
     }

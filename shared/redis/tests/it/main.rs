@@ -4,6 +4,7 @@
 
 mod claims;
 mod cluster;
+mod conformance;
 mod door;
 mod faults;
 mod leases;

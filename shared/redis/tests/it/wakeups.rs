@@ -1,12 +1,13 @@
 //! No wake-up is lost, and none is sent to somebody who cannot use it.
 
 use crate::world::{
-    LONG, Worker, connect, from_now, is_woken, kind, new_queue, queue_on, rebuild, shared, ticket, tickets,
+    LONG, Worker, connect, eventually, from_now, is_woken, kind, new_queue, queue_on, rebuild, shared, ticket, tickets,
 };
 use haul_core::{
     Dispatch,
     dispatch::{Next, QueueState, Settlement},
 };
+use haul_testkit::redis::{Options, Server};
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -58,7 +59,7 @@ async fn an_enqueue_wakes_a_worker_that_has_room_for_the_kind_and_no_other() {
     dispatch.enqueue(&queue, &[ticket(&a)]).await.unwrap();
     assert!(is_woken(&dispatch, &able, &queue, SOON).await);
     for other in &others {
-        assert!(!is_woken(&dispatch, &other, &queue, Duration::from_millis(20)).await);
+        assert!(!is_woken(&dispatch, other, &queue, Duration::from_millis(20)).await);
     }
 }
 
@@ -78,6 +79,47 @@ async fn a_claim_that_leaves_tickets_behind_wakes_another_worker() {
     });
     let taken = futures::future::join_all(takes).await;
     assert_eq!(taken, [1; 8], "each was woken in time, by the enqueue or by another's claim");
+}
+
+#[tokio::test]
+async fn a_wake_up_does_not_end_with_a_worker_that_is_gone() {
+    let server = Server::start(&Options::default()).unwrap();
+    let dispatch = connect(&server.url()).await;
+    let a = kind("a");
+    let kinds = std::slice::from_ref(&a);
+    let queue = queue_on(&dispatch, kinds).await;
+    let gone = connect(&server.url()).await;
+    for _ in 0..10 {
+        Worker::new(kinds).claim(&gone, &queue, 10).await;
+    }
+    let worker = Worker::new(kinds);
+    worker.claim(&dispatch, &queue, 10).await;
+    drop(gone);
+    let listening = || server.cli(&["PUBSUB", "CHANNELS", "haul:wake:*"]).unwrap().lines().count();
+    eventually(async || (listening() == 1).then_some(())).await;
+    dispatch.enqueue(&queue, &[ticket(&a)]).await.unwrap();
+    assert!(is_woken(&dispatch, &worker, &queue, SOON).await);
+}
+
+#[tokio::test]
+async fn a_busy_worker_leaves_the_next_due_time_to_an_idle_one() {
+    let dispatch = connect(&shared().url()).await;
+    let (a, b) = (kind("a"), kind("b"));
+    let queue = queue_on(&dispatch, &[a.clone(), b.clone()]).await;
+    let (busy, idle) = (Worker::new(&[a.clone(), b.clone()]), Worker::new(std::slice::from_ref(&a)));
+    busy.claim(&dispatch, &queue, 1).await;
+    // Registered in another millisecond, so that the first is woken first.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    idle.claim(&dispatch, &queue, 1).await;
+    let mut soon = ticket(&a);
+    soon.due = Some(from_now(Duration::from_secs(4)));
+    dispatch.enqueue(&queue, &[soon]).await.unwrap();
+    assert!(is_woken(&dispatch, &busy, &queue, SOON).await, "it hears of the time");
+    assert!(!is_woken(&dispatch, &idle, &queue, MOMENT).await);
+    dispatch.enqueue(&queue, &[ticket(&b)]).await.unwrap();
+    assert_eq!(busy.take(&dispatch, &queue, 1).await.len(), 1);
+    assert!(is_woken(&dispatch, &idle, &queue, SOON).await, "somebody has to come back for it");
+    assert!(idle.claim(&dispatch, &queue, 1).await.0.next_in <= Some(Duration::from_secs(4)));
 }
 
 #[tokio::test]
