@@ -157,7 +157,7 @@ impl WorkerBuilder {
                 return Err(BuildError::Twice(kind));
             }
         }
-        if registry.all().is_empty() {
+        if registry.is_empty() {
             return Err(BuildError::NoHandlers);
         }
         let house = House {

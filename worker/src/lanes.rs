@@ -11,10 +11,8 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The longest that a lane sleeps, in case its wake-up was lost.
+/// The longest that a lane sleeps: a dispatch forgets who is idle a little later, and a wake-up may get lost.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
-/// With many lanes each sleeps longer, so that an idle worker asks no more often than this.
-const ASK_EVERY_MIN: Duration = Duration::from_millis(10);
 /// Up to so many kinds, a worker names all of them in every claim; with more it names those that the queue has had.
 const KINDS_ALWAYS_NAMED: usize = 16;
 const STRIDE: u64 = 1 << 20;
@@ -136,9 +134,7 @@ impl Lanes {
 
     /// Lets a lane sleep: it has nothing more for us until then, or until it is woken.
     pub(crate) fn sleep(&mut self, index: usize, at_most: Option<Duration>, has_more: bool, now: Instant) {
-        let spread = ASK_EVERY_MIN.saturating_mul(u32::try_from(self.lanes.len()).unwrap_or(u32::MAX));
-        let longest = SLEEP_MAX.max(spread);
-        let until = now + at_most.map_or(longest, |pause| pause.min(longest));
+        let until = now + at_most.map_or(SLEEP_MAX, |pause| pause.min(SLEEP_MAX));
         let lane = &mut self.lanes[index];
         match lane.asleep_until.replace(until) {
             Some(earlier) => {

@@ -100,3 +100,42 @@ impl Leases {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{claims::Route, context::JobContext, meters::RouteMeters, registry, registry::Registered, stop::Stop};
+    use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
+    use haul_core::{Clock, IdMint, Kind, Priority, Timestamp, dispatch::Claimed, dispatch::LeaseToken};
+
+    #[tokio::test(start_paused = true)]
+    async fn handlers_that_stay_a_minute_past_their_timeout_in_half_of_the_slots_end_the_worker() {
+        let clock = Arc::new(Clock::new());
+        let claims = Arc::new(Claims::default());
+        let (kind, queue) = (Kind::new("deaf").unwrap(), QueueRef::default());
+        let handler = registry::erase(async |_: JobContext, (): ()| Ok(()));
+        let meters = RouteMeters::new(&queue, &kind);
+        let registered = Arc::new(Registered::new(kind.clone(), handler, None));
+        let route = Arc::new(Route { queue, registered, meters });
+        let mint = IdMint::new(clock.clone());
+        let ticket = || Claimed { id: mint.next(), kind: kind.clone(), priority: Priority::default(), suspect: false };
+        let tickets = (0..2).map(|_| (route.clone(), ticket())).collect();
+        let token = LeaseToken::random();
+        let lease = Duration::from_secs(30);
+        let (claimed, _) = claims.take_in(tickets, token, Instant::now() + lease, Timestamp::default());
+        claims.wait(&claimed);
+        for (claim, timeout_secs) in claimed.iter().zip([5, 90]) {
+            assert!(claims.start(*claim, Duration::from_secs(timeout_secs), &Stop::default()));
+        }
+        let dispatch: Arc<dyn Dispatch> = Arc::new(ReferenceDispatch::new(clock.clone()));
+        let reach = Arc::new(Reach::new("dispatch"));
+        let ledger = Arc::new(ReferenceLedger::new(clock));
+        let settler = Arc::new(Settler::new(dispatch.clone(), ledger, reach.clone(), lease));
+        let repair_signal = Arc::default();
+        let leases = Leases { dispatch, claims, settler, reach, repair_signal, lease, slots: 4 };
+        let began = Instant::now();
+        assert_eq!(leases.run().await, 2, "one of them alone is no reason");
+        let lasted = began.elapsed();
+        assert!((150..=152).contains(&lasted.as_secs()), "ended after {lasted:?}");
+    }
+}

@@ -23,6 +23,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
 /// Tickets of one claim.
 pub(crate) const CLAIM_MAX: usize = 1_000;
@@ -41,7 +42,7 @@ const LOST_PAUSE: Duration = Duration::from_millis(100);
 /// Wake-ups of one queue are passed on no more often than this: two workers without room must not play ball.
 const PASS_ON_EVERY: Duration = Duration::from_millis(100);
 
-/// Claims.
+/// Claims, and hands what it got to the loader.
 pub(crate) struct Pump {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) dispatch: Arc<dyn Dispatch>,
@@ -57,6 +58,7 @@ pub(crate) struct Pump {
     pub(crate) slots: usize,
     pub(crate) recording_max: usize,
     pub(crate) lanes: Lanes,
+    pub(crate) stop: CancellationToken,
     pub(crate) state: State,
 }
 
@@ -84,21 +86,39 @@ impl State {
     }
 }
 
-/// Waits for wake-ups and passes them to the pump, until it is aborted.
-pub(crate) async fn listen(dispatch: Arc<dyn Dispatch>, process: ProcessId, wakes: mpsc::Sender<Vec<QueueRef>>) {
+/// Waits for wake-ups and hands them to the pump, until it is aborted. Once the pump has ended they go to other workers:
+/// the dispatch still counts this one as idle for a while.
+pub(crate) async fn listen(
+    dispatch: Arc<dyn Dispatch>,
+    process: ProcessId,
+    kinds: Vec<Kind>,
+    wakes: mpsc::Sender<Vec<QueueRef>>,
+) {
     loop {
         let woken = dispatch.wait(process, WAIT_MAX).await;
-        if !woken.is_empty() && wakes.send(woken).await.is_err() {
-            return;
+        if woken.is_empty() {
+            continue;
+        }
+        if let Err(unheard) = wakes.send(woken).await {
+            wake_others(&*dispatch, &unheard.0, &kinds).await;
+        }
+    }
+}
+
+async fn wake_others(dispatch: &dyn Dispatch, queues: &[QueueRef], kinds: &[Kind]) {
+    for queue in queues {
+        if let Err(error) = dispatch.wake(queue, kinds).await {
+            tracing::debug!(%error, %queue, "a wake-up could not be passed on");
         }
     }
 }
 
 impl Pump {
-    /// Claims until it is aborted. Loads that are under way end with it.
+    /// Claims until it is told to stop. A claim that is under way ends first, as its answer says what was claimed; loads
+    /// do not, as the table of claims knows about them.
     pub(crate) async fn run(mut self, mut wakes: mpsc::Receiver<Vec<QueueRef>>) {
         let mut loads = JoinSet::new();
-        loop {
+        while !self.stop.is_cancelled() {
             while loads.try_join_next().is_some() {}
             while let Ok(woken) = wakes.try_recv() {
                 self.woken(woken).await;
@@ -124,10 +144,15 @@ impl Pump {
                     () = self.claims.changed(), if room == 0 || self.lanes.wait_for_room() => self.lanes.room_was_made(),
                     Some(_) = loads.join_next() => {}
                     () = sleep_until(until) => {}
+                    () = self.stop.cancelled() => {}
                 }
                 continue;
             };
             self.claim(lane, share, &mut loads).await;
+        }
+        wakes.close();
+        while let Ok(unheard) = wakes.try_recv() {
+            wake_others(&*self.dispatch, &unheard, &self.registry.kinds()).await;
         }
     }
 
@@ -166,7 +191,7 @@ impl Pump {
             Ok(claim) => claim,
             Err(error) => {
                 self.dispatch_reach.failed(&error);
-                return self.state.backoff.pause().await;
+                return self.rest().await;
             }
         };
         self.dispatch_reach.answered();
@@ -211,8 +236,7 @@ impl Pump {
                 self.state.refresh_at = self.state.refresh_at.min(soon);
             }
             if !has_room {
-                let kinds: Vec<Kind> = self.registry.all().iter().map(|registered| registered.kind.clone()).collect();
-                self.pass_on(&queue, &kinds).await;
+                self.pass_on(&queue, &self.registry.kinds()).await;
             }
         }
     }
@@ -233,7 +257,11 @@ impl Pump {
 
     async fn refresh(&mut self) {
         let began = Instant::now();
-        match self.ledger.queues().await {
+        let infos = select! {
+            infos = self.ledger.queues() => infos,
+            () = self.stop.cancelled() => return,
+        };
+        match infos {
             Ok(infos) => {
                 self.ledger_reach.answered();
                 let now = Instant::now();
@@ -251,7 +279,15 @@ impl Pump {
 
     /// Without the ledger nothing is claimed. Asking it for its queues shows when it is back.
     async fn wait_for_ledger(&mut self) {
-        sleep(self.state.backoff.next()).await;
+        self.rest().await;
         self.state.refresh_at = Instant::now();
+    }
+
+    async fn rest(&mut self) {
+        let pause = self.state.backoff.next();
+        select! {
+            () = sleep(pause) => {}
+            () = self.stop.cancelled() => {}
+        }
     }
 }

@@ -66,24 +66,28 @@ impl Registered {
 #[derive(Default)]
 pub(crate) struct Registry {
     by_kind: HashMap<Kind, Arc<Registered>>,
-    in_order: Vec<Arc<Registered>>,
+    in_order: Vec<Kind>,
 }
 
 impl Registry {
     /// `false` when the kind has a handler already.
     pub(crate) fn add(&mut self, registered: Registered) -> bool {
-        let registered = Arc::new(registered);
-        if self.by_kind.insert(registered.kind.clone(), registered.clone()).is_some() {
+        let kind = registered.kind.clone();
+        if self.by_kind.insert(kind.clone(), Arc::new(registered)).is_some() {
             return false;
         }
-        self.in_order.push(registered);
+        self.in_order.push(kind);
         true
     }
     pub(crate) fn get(&self, kind: &Kind) -> Option<&Arc<Registered>> {
         self.by_kind.get(kind)
     }
-    pub(crate) fn all(&self) -> &[Arc<Registered>] {
-        &self.in_order
+    /// All kinds, in the order in which they were added.
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        self.in_order.clone()
+    }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.in_order.is_empty()
     }
 }
 

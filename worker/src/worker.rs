@@ -32,6 +32,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+/// How long the last claim may take to be answered.
+const LAST_CLAIM_MAX: Duration = Duration::from_secs(5);
 /// How long the last records may take.
 const FLUSH_MAX: Duration = Duration::from_secs(10);
 /// How long the dispatch may take to hear of the last leases.
@@ -76,6 +78,7 @@ struct Crew {
     house: Arc<House>,
     claims: Arc<Claims>,
     settler: Arc<Settler>,
+    listening: Part,
     engine: Part,
     recorders: Vec<Part>,
     settling: Part,
@@ -110,7 +113,8 @@ impl Worker {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), WorkerError> {
         let drain = self.config.drain.as_duration();
         let slots = self.config.concurrency;
-        let (mut crew, mut pumping) = self.start();
+        let stop_pumping = CancellationToken::new();
+        let (mut crew, mut pumping) = self.start(stop_pumping.clone());
         tracing::info!(slots, "the worker runs");
         let ended = select! {
             () = shutdown.cancelled() => Ok(()),
@@ -120,15 +124,17 @@ impl Worker {
         if let Err(error) = &ended {
             tracing::error!(%error, "the worker ends");
         }
-        pumping.abort();
-        // Its end drops the loads that were under way, and with them the way into the engine.
-        drop(pumping.await);
+        stop_pumping.cancel();
+        if !pumping.is_finished() && timeout(LAST_CLAIM_MAX, &mut pumping).await.is_err() {
+            tracing::warn!("the dispatch did not answer a claim in time: what it gave is left to expire");
+        }
+        drop(pumping);
         crew.drain(drain).await;
         tracing::info!("the worker has ended");
         ended
     }
 
-    fn start(self) -> (Crew, Part) {
+    fn start(self, stop_pumping: CancellationToken) -> (Crew, Part) {
         let Self { ledger, dispatch, config, repair_signal, registry, house } = self;
         let (slots, lease) = (config.concurrency, house.lease);
         let claims = Arc::new(Claims::default());
@@ -156,7 +162,7 @@ impl Worker {
             reach: ledger_reach.clone(),
             starts,
         });
-        let handled = registry.all().iter().map(|registered| registered.kind.clone()).collect();
+        let kinds = registry.kinds();
         let pump = Pump {
             ledger: ledger.clone(),
             dispatch: dispatch.clone(),
@@ -171,17 +177,13 @@ impl Worker {
             lease,
             slots,
             recording_max: config.commit_rows_max * 4,
-            lanes: Lanes::new(&config.queues, handled),
+            lanes: Lanes::new(&config.queues, kinds.clone()),
+            stop: stop_pumping,
             state: pump::State::new(),
         };
         let (wakes, woken) = mpsc::channel(WAKES_WAITING);
-        let listening = pump::listen(dispatch.clone(), house.process, wakes);
-        let pumping = part(async move {
-            select! {
-                () = pump.run(woken) => {}
-                () = listening => {}
-            }
-        });
+        let listening = part(pump::listen(dispatch.clone(), house.process, kinds, wakes));
+        let pumping = part(pump.run(woken));
         let recorders = (0..COMMITS_IN_FLIGHT).map(|_| part(recorder.clone().run(commits.clone())));
         let leases = Leases {
             dispatch,
@@ -196,6 +198,7 @@ impl Worker {
         let crew = Crew {
             cancelling: part(cancel::watch(ledger, claims.clone())),
             house,
+            listening,
             claims,
             settler,
             engine: AbortOnDropHandle::new(spawn(engine)),
@@ -212,6 +215,7 @@ impl Crew {
     async fn until_something_ends(&mut self, slots: usize) -> WorkerError {
         let recorders = futures::future::select_all(self.recorders.iter_mut());
         select! {
+            ended = &mut self.listening => broken("listener", ended),
             ended = &mut self.engine => broken("engine", ended),
             (ended, _, _) = recorders => broken("recorder", ended),
             ended = &mut self.settling => broken("settler", ended),

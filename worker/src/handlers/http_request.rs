@@ -156,16 +156,30 @@ fn parse_url(text: &str) -> Result<Url, String> {
 async fn read_answer(response: Response, bytes_max: usize) -> Result<Answer, HandlerError> {
     let status = response.status().as_u16();
     let (headers, headers_cut) = shown_headers(response.headers(), HEADER_BYTES_MAX.min(bytes_max / 2));
-    let (body, body_cut) = read_body(response, bytes_max).await.map_err(|error| error.without_url())?;
-    let mut answer = Answer { status, headers, body, truncated: headers_cut || body_cut };
-    let size = serde_json::to_vec(&answer)?.len();
-    if size > bytes_max {
-        // Every byte of the body takes at least one in the result, so taking the surplus away is enough.
-        answer.truncated = true;
-        let keep = answer.body.floor_char_boundary(answer.body.len().saturating_sub(size - bytes_max));
-        answer.body.truncate(keep);
-    }
+    let (mut body, body_cut) = read_body(response, bytes_max).await.map_err(|error| error.without_url())?;
+    let mut answer = Answer { status, headers, body: String::new(), truncated: headers_cut || body_cut };
+    let room = bytes_max.saturating_sub(serde_json::to_vec(&answer)?.len());
+    let fits = written_prefix(&body, room);
+    answer.truncated |= fits < body.len();
+    body.truncate(fits);
+    answer.body = body;
     Ok(answer)
+}
+
+/// How many bytes of the text take at most so many bytes as JSON.
+fn written_prefix(text: &str, bytes_max: usize) -> usize {
+    let mut written = 0;
+    for (at, c) in text.char_indices() {
+        written += match c {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            '\0'..='\u{1f}' => 6,
+            _ => c.len_utf8(),
+        };
+        if written > bytes_max {
+            return at;
+        }
+    }
+    text.len()
 }
 
 /// The headers as text, equal names joined, until there are too many bytes.

@@ -1,0 +1,83 @@
+//! Leases: kept while a handler runs, and respected when they are gone.
+
+use crate::world::{World, config, eventually, quick};
+use haul_core::{FinalState, Span};
+use haul_worker::{HandlerError, JobContext, builtin};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_may_run_for_longer_than_a_lease() {
+    let world = World::new();
+    let mut config = config();
+    config.lease = Span::from_ms(600);
+    let workers = [0, 1].map(|_| world.start(builtin(world.builder().config(config.clone()))));
+    let id = world.submit("echo", r#"{"sleep": "2s"}"#).await;
+    assert_eq!(world.outcome(id).await.attempt, 1);
+    for worker in workers {
+        worker.end().await.unwrap();
+    }
+    assert_eq!(world.look(id).await.failure_count, 0);
+}
+
+/// A handler that is told to stop and then ends as its payload says.
+async fn interrupted(job: JobContext, succeed: bool) -> Result<(), HandlerError> {
+    job.cancelled().await;
+    job.data::<Arc<AtomicUsize>>()?.fetch_add(1, SeqCst);
+    if succeed { Ok(()) } else { Err(HandlerError::do_not_retry("interrupted")) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_lost_its_lease_records_a_success_but_never_a_failure() {
+    let world = World::new();
+    let told = Arc::new(AtomicUsize::new(0));
+    let mut config = config();
+    config.lease = Span::from_ms(600);
+    let worker = world.start(world.builder().config(config).data(told.clone()).handler("interrupted", interrupted));
+    let good = world.submit("interrupted", "true").await;
+    let bad = world.submit("interrupted", "false").await;
+    eventually("both run", async || (world.stats("default", &["interrupted"]).await.leased == 2).then_some(())).await;
+    world.dispatch.deny_extensions.store(true, SeqCst);
+    eventually("both are told", async || (told.load(SeqCst) >= 2).then_some(())).await;
+    assert_eq!(world.outcome(good).await.state, FinalState::Succeeded);
+    worker.kill().await;
+    let record = world.look(bad).await;
+    assert_eq!((record.outcome, record.failure_count), (None, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leases_in_a_lost_queue_are_asserted_again_at_once_and_repair_is_told() {
+    let world = World::new();
+    let signal = Arc::new(tokio::sync::Notify::new());
+    let mut config = config();
+    config.lease = Span::from_ms(60_000);
+    let builder = builtin(world.builder().config(config).repair_signal(signal.clone()));
+    let worker = world.start(builder);
+    let id = world.submit("echo", r#"{"sleep": "2500ms"}"#).await;
+    eventually("it runs", async || (world.stats("default", &["echo"]).await.leased == 1).then_some(())).await;
+    let before = world.dispatch.extend_calls.load(SeqCst);
+    world.dispatch.says_lost.store(true, SeqCst);
+    tokio::time::timeout(std::time::Duration::from_millis(1_500), signal.notified()).await.expect("repair is told");
+    eventually("its lease is asserted", async || (world.dispatch.extend_calls.load(SeqCst) > before).then_some(()))
+        .await;
+    world.dispatch.says_lost.store(false, SeqCst);
+    world.succeeded(id).await;
+    worker.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_that_holds_nothing_extends_nothing() {
+    let world = World::new();
+    let mut config = config();
+    config.lease = Span::from_ms(300);
+    let worker = world.start(builtin(world.builder().config(config)));
+    let id = world.submit_with("echo", "1", quick(1)).await;
+    world.succeeded(id).await;
+    eventually("settled", async || (world.stats("default", &["echo"]).await.leased == 0).then_some(())).await;
+    let before = world.dispatch.extend_calls.load(SeqCst);
+    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    assert_eq!(world.dispatch.extend_calls.load(SeqCst), before);
+    worker.end().await.unwrap();
+}

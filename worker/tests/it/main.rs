@@ -1,0 +1,16 @@
+//! The worker's promises, over the reference ledger and dispatch.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+mod attempts;
+mod cancel;
+mod drain;
+mod faulty;
+mod follow_ups;
+mod http_request;
+mod leases;
+mod limits;
+mod outages;
+mod tickets;
+mod transactional;
+mod world;
