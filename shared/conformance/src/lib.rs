@@ -21,6 +21,7 @@
 
 pub mod dispatch;
 pub mod ledger;
+mod property;
 pub mod reference;
 mod run;
 

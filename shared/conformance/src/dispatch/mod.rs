@@ -9,6 +9,8 @@ pub mod lease;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod look;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
+pub mod model;
+#[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod order;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod rebuild;
@@ -157,6 +159,9 @@ macro_rules! __dispatch_promises {
                 each_ticket_is_leased_to_exactly_one_of_many_claimers,
                 duplicates_and_releases_in_a_crowd_never_lease_a_job_twice_at_once,
                 holders_that_vanish_lose_no_ticket,
+            }
+            model {
+                any_sequence_of_calls_is_answered_as_the_reference_answers_it,
             }
         }
     };

@@ -13,6 +13,8 @@ pub mod list;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod look;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
+pub mod model;
+#[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod queues;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod receipts;
@@ -168,6 +170,9 @@ macro_rules! __ledger_promises {
                 accepts_of_new_queues_in_opposite_order_do_not_deadlock,
                 cancels_and_outcomes_at_once_leave_one_outcome,
                 closing_minutes_beside_writers_loses_no_job,
+            }
+            model {
+                any_sequence_of_calls_is_answered_as_the_reference_answers_it,
             }
         }
     };

@@ -84,6 +84,11 @@ impl ReferenceDispatch {
     pub fn lose(&self) {
         self.state.lock().queues.clear();
     }
+
+    /// What waits in the queue, and whether it is delayed.
+    pub(crate) fn waiting(&self, queue: &QueueRef) -> BTreeMap<JobId, bool> {
+        self.state.lock().queue(queue).waiting()
+    }
 }
 
 #[async_trait]

@@ -27,7 +27,7 @@ const MINUTE_GRACE: Duration = Duration::from_secs(600);
 /// Minutes closed per call.
 const CLOSE_MAX: usize = 60;
 /// Jobs looked at per page. Small, so that callers meet short pages.
-const CANDIDATES_MAX: usize = 100;
+const CANDIDATES_MAX: usize = 500;
 
 #[derive(Debug)]
 struct Stored {

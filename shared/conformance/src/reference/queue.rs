@@ -228,6 +228,12 @@ impl QueueTickets {
         stats
     }
 
+    /// What waits, and whether it is delayed.
+    pub(super) fn waiting(&self) -> BTreeMap<JobId, bool> {
+        let ready = self.ready.values().flatten().map(|id| (*id, false));
+        ready.chain(self.delayed.values().map(|ticket| (ticket.id, true))).collect()
+    }
+
     pub(super) fn leased(&self, tickets: &[(Kind, JobId)]) -> Vec<bool> {
         tickets.iter().map(|ticket| self.held.contains_key(ticket)).collect()
     }
