@@ -1,0 +1,14 @@
+//! The API as clients meet it: a real listener, raw requests, the reference ledger and dispatch behind fault wrappers.
+
+mod bad_input;
+mod bulk;
+mod client;
+mod faults;
+mod idempotency;
+mod jobs;
+mod lists;
+mod openapi;
+mod queues;
+mod server;
+mod wire;
+mod world;

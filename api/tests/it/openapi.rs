@@ -1,0 +1,98 @@
+//! The OpenAPI document tells the truth.
+
+use crate::world::World;
+use serde_json::Value;
+
+/// Every `$ref` in a document.
+fn references(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::String(target) if name == "$ref" => found.push(target.clone()),
+                    value => references(value, found),
+                }
+            }
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| references(element, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_whole() {
+    let world = World::new().await;
+    let document = world.get("/openapi.json").await.expect(200);
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(!found.is_empty());
+    for target in found {
+        let pointer = target.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{target} leads nowhere");
+    }
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for name in ["Job", "Problem", "Submit", "BatchSubmit", "Outcome", "Failure", "Item", "BulkTotal", "Queue"] {
+        assert!(schemas.contains_key(name), "no schema {name} among {:?}", schemas.keys());
+    }
+}
+
+#[tokio::test]
+async fn every_documented_operation_is_served_and_has_its_problems() {
+    let world = World::new().await;
+    let document = world.get("/openapi.json").await.expect(200);
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let line = format!("{} {}", method.to_uppercase(), path.replace('{', "").replace('}', ""));
+            let answer = world.send(&line, &[], "").await;
+            let is_served = !answer.text().contains("/problems/not-found") && answer.status != 405;
+            assert!(is_served, "{line}: {}", answer.text());
+            for status in ["4XX", "5XX"] {
+                let content = &operation["responses"][status]["content"]["application/problem+json"];
+                assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{line} {status}");
+            }
+            assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{line}");
+            operations.push(operation["operationId"].as_str().unwrap().to_owned());
+        }
+    }
+    operations.sort();
+    let expected = [
+        "cancelJob",
+        "cancelJobs",
+        "getJob",
+        "listJobs",
+        "listQueues",
+        "pauseQueue",
+        "rerunJob",
+        "resumeQueue",
+        "submitBatch",
+        "submitBulk",
+        "submitJob",
+    ];
+    assert_eq!(operations, expected);
+}
+
+#[tokio::test]
+async fn the_example_of_a_submit_is_accepted_and_every_field_is_documented() {
+    let world = World::new().await;
+    let document = world.get("/openapi.json").await.expect(200);
+    let submit = &document["components"]["schemas"]["Submit"];
+    let job = world.post_json("/v1/jobs", &submit["example"]).await.expect(201);
+    assert_eq!(submit["required"], serde_json::json!(["kind", "payload"]));
+    let documented = |schema: &str| -> Vec<String> {
+        document["components"]["schemas"][schema]["properties"].as_object().unwrap().keys().cloned().collect()
+    };
+    let answered: Vec<String> = job.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(documented("Job"), answered);
+}
+
+#[tokio::test]
+async fn the_type_of_a_problem_leads_to_its_explanation() {
+    let world = World::new().await;
+    let problem = world.get("/v1/jobs/x").await.problem(400, "invalid-path");
+    let answer = world.get(problem["type"].as_str().unwrap()).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().starts_with("## invalid-path"));
+    world.get("/problems/nope").await.problem(404, "not-found");
+}

@@ -1,0 +1,76 @@
+//! Queues: figures, pause, resume.
+
+use crate::world::{World, queue_ref, until};
+use haul_core::Ledger;
+use serde_json::json;
+use std::sync::atomic::Ordering;
+
+#[tokio::test]
+async fn queues_show_what_waits_and_null_without_the_dispatch() {
+    let world = World::new().await;
+    for delay in ["0s", "0s", "1h"] {
+        world.submit(json!({"kind": "echo", "payload": 1, "queue": "mail", "delay": delay})).await;
+    }
+    until("the tickets", async || world.dispatch.enqueued.load(Ordering::Relaxed) == 3).await;
+    world.claim("mail", 1).await;
+    let page = world.get("/v1/queues").await.expect(200);
+    let queue = &page["data"][0];
+    assert_eq!((&queue["name"], &queue["paused"]), (&json!("mail"), &json!(false)));
+    assert_eq!((&queue["ready"], &queue["delayed"], &queue["running"]), (&json!(1), &json!(1), &json!(1)));
+    assert!(queue["oldest_age_seconds"].as_f64().unwrap() < 60.0);
+    for fault in [&world.dispatch.down, &world.dispatch.hangs] {
+        fault.store(true, Ordering::Relaxed);
+        let queue = world.get("/v1/queues").await.expect(200)["data"][0].clone();
+        let expected = json!({"name": "mail", "paused": false, "ready": null, "delayed": null, "running": null,
+            "oldest_age_seconds": null});
+        assert_eq!(queue, expected);
+    }
+}
+
+#[tokio::test]
+async fn queues_come_in_pages_by_name() {
+    let world = World::new().await;
+    for name in ["c", "a", "d", "b"] {
+        world.submit(json!({"kind": "echo", "payload": 1, "queue": name})).await;
+    }
+    let names = |page: &serde_json::Value| -> Vec<String> {
+        page["data"].as_array().unwrap().iter().map(|queue| queue["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = world.get("/v1/queues?limit=3").await.expect(200);
+    assert_eq!((names(&first), &first["has_more"]), (vec!["a".into(), "b".into(), "c".into()], &json!(true)));
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = world.get(&format!("/v1/queues?cursor={cursor}")).await.expect(200);
+    assert_eq!((names(&second), &second["next_cursor"]), (vec!["d".into()], &json!(null)));
+}
+
+#[tokio::test]
+async fn a_paused_queue_gives_out_nothing_until_it_is_resumed() {
+    let world = World::new().await;
+    world.echo().await;
+    until("the ticket", async || world.dispatch.enqueued.load(Ordering::Relaxed) == 1).await;
+    assert_eq!(world.claim("default", 1).await.len(), 1);
+    assert_eq!(world.post("/v1/queues/default/pause").await.expect(200)["paused"], true);
+    world.echo().await;
+    until("the ticket", async || world.dispatch.enqueued.load(Ordering::Relaxed) == 2).await;
+    assert!(world.claim("default", 1).await.is_empty());
+    assert_eq!(world.post("/v1/queues/default/resume").await.expect(200)["paused"], false);
+    assert_eq!(world.claim("default", 1).await.len(), 1);
+    world.post("/v1/queues/nope/pause").await.problem(404, "queue-not-found");
+}
+
+#[tokio::test]
+async fn a_pause_reaches_a_dispatch_that_was_away() {
+    let world = World::new().await;
+    world.echo().await;
+    world.claim("default", 1).await;
+    world.dispatch.down.store(true, Ordering::Relaxed);
+    assert_eq!(world.post("/v1/queues/default/pause").await.expect(200)["paused"], true);
+    assert!(world.ledger.queues().await.unwrap().iter().any(|info| info.queue == queue_ref("default") && info.paused));
+    world.dispatch.down.store(false, Ordering::Relaxed);
+    world.echo().await;
+    until("the pause", async || {
+        world.echo().await;
+        world.claim("default", 100).await.is_empty()
+    })
+    .await;
+}
