@@ -1,0 +1,182 @@
+//! The ledger and the dispatch of a process, opened by its plan.
+//!
+//! A store that is not there yet is waited for. A dispatch in memory comes with the exclusive right to its ledger: a
+//! lock on the data directory, or on the Postgres database. The latter can be lost with its connection; then nothing is
+//! claimed until it is regained, and then the dispatch is rebuilt from the ledger.
+
+use crate::{
+    chain::chain,
+    connect::{CONNECT_MAX, MayPass, Target, until_reached},
+    doors::DispatchDoor,
+    plan::Plan,
+    upkeep::{DutyError, sync_clock},
+};
+use haul_core::{Clock, Dispatch, Ledger, Readiness, dispatch::DispatchError};
+use haul_embedded::{MemoryDispatch, SqliteLedger};
+use haul_postgres::{ConnectError, ExclusiveLock, LockError, MigrateError, PostgresLedger, PostgresOptions};
+use haul_redis::{RedisDispatch, Timeouts};
+use secrecy::SecretString;
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// How long the lock of a process that has just ended may linger.
+const LOCK_LINGERS_MAX: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(250);
+const LOCK_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// The longest that migrating may take; another process's migration is waited for.
+const MIGRATE_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// Why the stores cannot be used. Waiting would not mend it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory is in use, or unusable.
+    #[error(transparent)]
+    Sqlite(#[from] haul_embedded::OpenError),
+    /// Postgres refuses us, or its schema is not ours.
+    #[error("the ledger in Postgres cannot be used")]
+    Postgres(#[from] ConnectError),
+    /// The schema cannot be brought up to this version.
+    #[error("the ledger in Postgres cannot be migrated")]
+    Migrate(#[from] MigrateError),
+    /// Another process has its dispatch in memory on this ledger.
+    #[error("a dispatch in memory needs this database for itself")]
+    Lock(#[source] LockError),
+    /// The ledger's clock cannot be read.
+    #[error("the ledger's clock cannot be read")]
+    Clock(#[from] DutyError),
+    /// Redis refuses us.
+    #[error("the dispatch in Redis cannot be used")]
+    Redis(#[source] DispatchError),
+}
+
+/// The ledger and the dispatch, and the ledger's clock.
+#[derive(Clone)]
+pub struct Stores {
+    /// The truth.
+    pub ledger: Arc<dyn Ledger>,
+    /// The hint.
+    pub dispatch: Arc<dyn Dispatch>,
+    /// Set by the ledger's.
+    pub clock: Arc<Clock>,
+}
+
+/// Keeps the exclusive right; runs beside the roles.
+pub(crate) type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Stores {
+    /// Opens both, waiting for those that are not there yet.
+    pub(crate) async fn open(
+        plan: &Plan,
+        clock: Arc<Clock>,
+        readiness: &Readiness,
+    ) -> Result<(Self, Option<Watch>), OpenError> {
+        match plan {
+            Plan::Embedded(directory) => {
+                let ledger = SqliteLedger::open(directory).await?;
+                let dispatch = Arc::new(MemoryDispatch::new(clock.clone()));
+                Ok((Self { ledger: Arc::new(ledger), dispatch, clock }, None))
+            }
+            Plan::PostgresAlone(database) => {
+                let ledger = postgres(database, true, &clock, readiness).await?;
+                let lock = first_lock(&ledger, readiness).await?;
+                let door = Arc::new(DispatchDoor::new("the lock on its ledger is not held"));
+                door.open(Arc::new(MemoryDispatch::new(clock.clone())));
+                let watch = watch(lock, ledger.clone(), door.clone(), clock.clone(), readiness.clone());
+                Ok((Self { ledger, dispatch: door, clock }, Some(Box::pin(watch))))
+            }
+            Plan::Production { database, redis, migrate } => {
+                let ledger = postgres(database, *migrate, &clock, readiness).await?;
+                let target = Target { store: "Redis", check: "dispatch", readiness };
+                let connect = || RedisDispatch::connect(redis, Timeouts::default());
+                let dispatch = until_reached(target, CONNECT_MAX, connect).await.map_err(OpenError::Redis)?;
+                Ok((Self { ledger, dispatch: Arc::new(dispatch), clock }, None))
+            }
+        }
+    }
+}
+
+/// Connects to the ledger in Postgres and sets the clock by its.
+async fn postgres(
+    url: &SecretString,
+    migrate: bool,
+    clock: &Clock,
+    readiness: &Readiness,
+) -> Result<Arc<PostgresLedger>, OpenError> {
+    let target = Target { store: "Postgres", check: "ledger", readiness };
+    if migrate {
+        until_reached(target, MIGRATE_MAX, || haul_postgres::migrate(url)).await?;
+    }
+    let connect = || PostgresLedger::connect(PostgresOptions::new(url.clone()));
+    let ledger = until_reached(target, CONNECT_MAX, connect).await?;
+    // Ids must be made on the ledger's clock from the first one on.
+    until_reached(target, CONNECT_MAX, || sync_clock(&ledger, clock)).await?;
+    Ok(Arc::new(ledger))
+}
+
+/// Takes the lock, with a little patience for a process that has just been killed and whose session still ends.
+async fn first_lock(ledger: &PostgresLedger, readiness: &Readiness) -> Result<ExclusiveLock, OpenError> {
+    let target = Target { store: "the exclusive lock on the database", check: "lock", readiness };
+    let give_up_at = Instant::now() + LOCK_LINGERS_MAX;
+    loop {
+        match until_reached(target, CONNECT_MAX, || ledger.lock_exclusively()).await {
+            Ok(lock) => return Ok(lock),
+            Err(_) if Instant::now() < give_up_at => sleep(LOCK_PAUSE).await,
+            Err(error) => return Err(OpenError::Lock(error)),
+        }
+    }
+}
+
+/// Takes the dispatch away when the lock is lost, and brings a new one when it is regained.
+async fn watch(
+    mut lock: ExclusiveLock,
+    ledger: Arc<PostgresLedger>,
+    door: Arc<DispatchDoor>,
+    clock: Arc<Clock>,
+    readiness: Readiness,
+) {
+    loop {
+        lock.lost().await;
+        door.close("the lock on its ledger is lost");
+        readiness.set_unready("lock", "another process may work on this database");
+        tracing::warn!("the exclusive lock on the database is lost: nothing is claimed until it is regained");
+        let mut pause = LOCK_PAUSE;
+        lock = loop {
+            match ledger.lock_exclusively().await {
+                Ok(lock) => break lock,
+                Err(error) => tracing::warn!("the lock is not regained yet: {}", chain(&error)),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LOCK_PAUSE_MAX);
+        };
+        door.open(Arc::new(MemoryDispatch::new(clock.clone())));
+        readiness.set_ready("lock");
+        tracing::info!("the exclusive lock on the database is regained");
+    }
+}
+
+impl MayPass for ConnectError {
+    fn may_pass(&self) -> bool {
+        self.is_transient()
+    }
+}
+
+impl MayPass for MigrateError {
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl MayPass for LockError {
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl MayPass for DutyError {
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Ledger(error) => error.may_pass(),
+            Self::TimedOut(_) => true,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Logs and metrics of a process: set up once, before anything else runs.
+//!
+//! Logs go to standard error, so that a command's own output stays clean. `RUST_LOG` is not read: the filter is
+//! `log.filter`, like every other setting. Metrics are kept in memory and rendered for `/metrics`; nothing is pushed.
+
+use haul_core::{
+    config::{LogConfig, LogFormat},
+    telemetry::{COMMIT_ROWS, COMMIT_SECONDS, RUN_SECONDS, WAIT_SECONDS},
+};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use std::{
+    io::{IsTerminal, stderr},
+    sync::OnceLock,
+    time::Duration,
+};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// How often what histograms have gathered is folded into their buckets.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// From due to start, and from start to end: from half a millisecond to an hour.
+const SECONDS: [f64; 15] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0];
+const COMMIT_SECONDS_BOUNDS: [f64; 11] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+const COMMIT_ROWS_BOUNDS: [f64; 9] = [1.0, 5.0, 20.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0];
+
+/// Why logs or metrics could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is no list of directives.
+    #[error("`log.filter` is no list of directives such as \"info\" or \"haul_worker=debug,info\"")]
+    Filter(#[source] tracing_subscriber::filter::ParseError),
+    /// The metrics recorder could not be set up.
+    #[error("the metrics recorder could not be set up")]
+    Recorder(#[source] BuildError),
+}
+
+/// Sends logs to standard error, in the configured form. A subscriber that the program has installed before stays.
+pub fn start_logging(config: &LogConfig) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(&config.filter).map_err(TelemetryError::Filter)?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let installed = match config.format {
+        LogFormat::Json => {
+            let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(stderr);
+            registry.with(layer).try_init()
+        }
+        LogFormat::Pretty => {
+            let layer =
+                tracing_subscriber::fmt::layer().compact().with_ansi(stderr().is_terminal()).with_writer(stderr);
+            registry.with(layer).try_init()
+        }
+    };
+    if installed.is_err() {
+        tracing::debug!("this program has a subscriber of its own; `log.filter` and `log.format` have no effect");
+    }
+    Ok(())
+}
+
+/// The metrics of this process.
+#[derive(Clone)]
+pub struct Metrics(Option<PrometheusHandle>);
+
+static METRICS: OnceLock<Metrics> = OnceLock::new();
+
+impl Metrics {
+    /// Begins to gather them, once per process. Where the program has a recorder of its own, that one gets them, and
+    /// there is nothing to render.
+    pub fn start() -> Result<Self, TelemetryError> {
+        if let Some(started) = METRICS.get() {
+            return Ok(started.clone());
+        }
+        let buckets = [
+            (WAIT_SECONDS, &SECONDS[..]),
+            (RUN_SECONDS, &SECONDS[..]),
+            (COMMIT_SECONDS, &COMMIT_SECONDS_BOUNDS[..]),
+            (COMMIT_ROWS, &COMMIT_ROWS_BOUNDS[..]),
+        ];
+        let mut builder = PrometheusBuilder::new();
+        for (name, bounds) in buckets {
+            let name = Matcher::Full(name.to_owned());
+            builder = builder.set_buckets_for_metric(name, bounds).map_err(TelemetryError::Recorder)?;
+        }
+        let handle = match builder.install_recorder() {
+            Ok(handle) => Some(handle),
+            Err(BuildError::FailedToSetGlobalRecorder(_)) => {
+                tracing::debug!("this program has a metrics recorder of its own; /metrics stays empty");
+                None
+            }
+            Err(error) => return Err(TelemetryError::Recorder(error)),
+        };
+        Ok(METRICS.get_or_init(|| Self(handle)).clone())
+    }
+
+    /// In Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.0.as_ref().map(PrometheusHandle::render).unwrap_or_default()
+    }
+
+    /// Folds what histograms gather into their buckets, so that memory stays flat when nobody scrapes. Never ends.
+    pub async fn fold(self) {
+        let mut ticks = tokio::time::interval(FOLD_EVERY);
+        loop {
+            ticks.tick().await;
+            if let Some(handle) = &self.0 {
+                handle.run_upkeep();
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A worker as a program of its own: handlers, and everything around them.
+
+use crate::{
+    doors::Doors,
+    plan::{Plan, PlanError},
+    process::{Process, ProcessError, Role},
+    settings::{Settings, SettingsError},
+    stores::Stores,
+};
+use haul_core::config::RepairConfig;
+use haul_repair::Repairer;
+use haul_worker::{BuildError, HandlerError, JobContext, TransactionalHandler, WorkerBuilder};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{convert::Infallible, future::Future, sync::Arc};
+use tokio::sync::Notify;
+
+/// Why a worker could not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The settings name no stores that a worker can share.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// What surrounds it failed, or the worker itself.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+/// A worker for your own handlers, on the Postgres and the Redis that `DATABASE_URL` and `REDIS_URL` name.
+///
+/// It reads the same settings as `haul worker`: `HAUL_WORKER_CONCURRENCY`, `HAUL_OPS_LISTEN`, the file in `HAUL_CONFIG`.
+pub struct Worker {
+    settings: Settings,
+    builder: WorkerBuilder,
+}
+
+impl Worker {
+    /// A worker with the settings of the environment, and of the file that `HAUL_CONFIG` names.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Ok(Self::new(Settings::from_env()?))
+    }
+
+    /// A worker with these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, builder: haul_worker::Worker::builder() }
+    }
+
+    /// Gives all handlers a value to share, such as a client. One value per type: see [`JobContext::data`].
+    #[must_use]
+    pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.builder = self.builder.data(value);
+        self
+    }
+
+    /// Lets a function run the jobs of a kind: an `async fn(JobContext, P) -> Result<R, HandlerError>`. The payload is
+    /// read as `P`, the result is kept as JSON.
+    #[must_use]
+    pub fn handler<F, Fut, P, R>(mut self, kind: impl AsRef<str>, handler: F) -> Self
+    where
+        F: Fn(JobContext, P) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, HandlerError>> + Send + 'static,
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + 'static,
+    {
+        self.builder = self.builder.handler(kind, handler);
+        self
+    }
+
+    /// Lets a function run the jobs of a kind within the job's own transaction: what it writes through it and the job's
+    /// outcome are committed together, or not at all. An
+    /// `async fn(JobContext, P, &mut haul::postgres::Transaction) -> Result<R, HandlerError>`.
+    #[must_use]
+    pub fn transactional<Tx, P, R, F>(mut self, kind: impl AsRef<str>, handler: F) -> Self
+    where
+        F: for<'t> TransactionalHandler<'t, Tx, P, R>,
+        Tx: Send + 'static,
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+    {
+        self.builder = self.builder.transactional(kind, handler);
+        self
+    }
+
+    /// Also handles `echo` and `http.request`, as `haul worker` does.
+    #[must_use]
+    pub fn builtin(mut self) -> Self {
+        self.builder = haul_worker::builtin(self.builder);
+        self
+    }
+
+    /// Works until SIGTERM or SIGINT, then drains. Logs, metrics and health are set up as for `haul worker`.
+    pub async fn run(self) -> Result<(), RunError> {
+        let plan = Plan::shared(&self.settings, "worker")?;
+        let process = Process::start("worker", &self.settings).await?;
+        let doors = Doors::default();
+        let config = self.settings.config;
+        let builder = self.builder.config(config.worker).mint(doors.mint().clone());
+        let running = process.run(&plan, &doors, |process, stores| roles(process, stores, builder, &config.repair));
+        Ok(running.await?)
+    }
+}
+
+/// A worker, and the reconciler that every worker brings along, as roles of a process. The builder has its mint.
+pub fn roles(
+    process: &Process,
+    stores: &Stores,
+    builder: WorkerBuilder,
+    repair: &RepairConfig,
+) -> Result<Vec<Role>, BuildError> {
+    let signal = Arc::new(Notify::new());
+    let builder = builder.ledger(stores.ledger.clone()).dispatch(stores.dispatch.clone());
+    let worker = builder.process(process.id()).repair_signal(signal.clone()).build()?;
+    let repairer = Repairer::new(stores.ledger.clone(), stores.dispatch.clone(), repair, signal);
+    let shutdown = process.shutdown().clone();
+    let repairing = repairer.run(shutdown.clone());
+    Ok(vec![
+        Role::new("worker", worker.run(shutdown)),
+        Role::new("repair", async move {
+            repairing.await;
+            Ok::<(), Infallible>(())
+        }),
+    ])
+}
