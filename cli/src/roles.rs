@@ -1,0 +1,77 @@
+//! Roles in a process: the wiring of `haul up`, `haul api` and `haul worker`.
+//!
+//! Listeners are bound first, so that a port in use is known at once. The API serves from then on, and says 503 to submits
+//! until the stores are reached; the worker begins when they are. All of it runs until a signal, or the first failure.
+
+use crate::{exit::Exit, welcome::Welcome};
+use haul::{
+    doors::Doors,
+    plan::Plan,
+    process::{Process, Role, listen},
+    settings::Settings,
+    stores::Stores,
+    worker,
+};
+use haul_api::{Api, ApiDeps, check_exposure};
+use std::{io, sync::Arc};
+use tokio::net::TcpListener;
+
+/// Which roles a process has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts {
+    pub(crate) api: bool,
+    pub(crate) worker: bool,
+}
+
+/// Runs a process with these parts. `welcome` is called when its stores are reached and its API, if it has one, serves.
+pub(crate) async fn run(
+    role: &str,
+    settings: Settings,
+    plan: Plan,
+    parts: Parts,
+    welcome: impl FnOnce(&Welcome) -> io::Result<()>,
+) -> anyhow::Result<Exit> {
+    let config = &settings.config;
+    if parts.api {
+        check_exposure(config.listen, config.admin_key.as_ref())?;
+    }
+    let mut process = Process::start(role, &settings).await?;
+    let doors = Doors::default();
+    let mut listens = None;
+    if parts.api {
+        let (listener, address) = listen(config.listen).await?;
+        tracing::info!("the API listens on http://{address}");
+        listens = Some(Welcome { address, wants_key: config.admin_key.is_some() });
+        let role = api(&process, &doors, &settings, listener);
+        process.begin(role);
+    }
+    let on_open = |process: &Process, stores: &Stores| {
+        let begun = if parts.worker {
+            let builder = haul_worker::builtin(haul_worker::Worker::builder());
+            let builder = builder.config(config.worker.clone()).mint(doors.mint().clone());
+            worker::roles(process, stores, builder, &config.repair)?
+        } else {
+            Vec::new()
+        };
+        if let Some(Err(error)) = listens.map(|listens| welcome(&listens)) {
+            tracing::warn!("standard output cannot be written: {error}");
+        }
+        Ok(begun)
+    };
+    process.run(&plan, &doors, on_open).await?;
+    Ok(Exit::Done)
+}
+
+fn api(process: &Process, doors: &Doors, settings: &Settings, listener: TcpListener) -> Role {
+    let metrics = process.metrics().clone();
+    let api = Api::new(ApiDeps {
+        ledger: doors.ledger(),
+        dispatch: doors.dispatch(),
+        mint: doors.mint().clone(),
+        process: process.id(),
+        config: &settings.config,
+        readiness: process.readiness().clone(),
+        render_metrics: Arc::new(move || metrics.render()),
+    });
+    Role::new("API", api.serve(listener, process.shutdown().clone()))
+}

@@ -1,0 +1,9 @@
+//! The real `haul` binary, from outside: started, spoken to over HTTP and by its own commands, killed.
+
+mod client;
+mod embedded;
+mod faults;
+mod postgres_alone;
+mod production;
+mod settings;
+mod world;
