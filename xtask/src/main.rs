@@ -1,4 +1,4 @@
-//! What developers and the build machine run: `cargo xtask test`, `cargo xtask ci`, `cargo xtask sqlx`.
+//! What developers and the build machine run: `cargo xtask test`, `ci`, `sqlx` and `bench`.
 //!
 //! Promise: each command says what it does before it does it, needs nothing but a Rust toolchain and a
 //! Debian-like system beneath it, and fails when something that it ran failed.
@@ -12,6 +12,7 @@ mod test;
 mod tools;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Haul's own tools.")]
@@ -45,11 +46,18 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
         Command::Test { arguments } => test::test(&arguments),
         Command::Bench { what } => bench::bench(&what),
         Command::Ci => ci::ci(),
         Command::Sqlx { database, check } => sqlx::regenerate(database, check),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

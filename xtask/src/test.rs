@@ -2,16 +2,17 @@
 
 use anyhow::Result;
 
-use crate::run::{cargo, run, run_and_keep};
+use crate::run::{cargo, run_and_keep};
 use crate::tools::{self, Tool};
 
-/// Installs what is missing, builds the `haul` binary that tests start, and runs the tests.
+/// Installs what is missing and runs the tests.
+///
+/// Cargo builds the `haul` binary that some of them start, because haul-cli has such tests. A build of its own
+/// would do most of the work twice: the tests' features differ.
 ///
 /// `arguments` go to `cargo test`: a name to filter by, or `-p haul-core` for one package.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
     tools::ensure(&[Tool::Postgres, Tool::Redis])?;
-    println!("xtask: building the haul binary, which some tests start");
-    run(cargo().args(["build", "--package", "haul-cli"]))?;
     println!("xtask: running the tests; each starts the private servers that it needs");
     let mut test = cargo();
     test.args(["test", "--no-fail-fast"]);
