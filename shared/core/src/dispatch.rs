@@ -146,7 +146,8 @@ pub struct QueueStats {
     pub delayed: u64,
     /// Tickets that are leased.
     pub leased: u64,
-    /// The oldest ticket that could be claimed now; its id tells its age.
+    /// The oldest ticket that could be claimed now; its id tells its age. Looked for among the first of each line: one
+    /// that came in behind very many younger ones may be missed.
     pub oldest_ready: Option<JobId>,
 }
 
