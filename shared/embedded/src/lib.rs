@@ -1,5 +1,10 @@
-//! Haul without any service: a dispatch in this process's memory.
+//! Haul without any service: the ledger in SQLite, the dispatch in this process's memory.
+//!
+//! [`SqliteLedger`] is the truth in a directory that it locks; [`MemoryDispatch`] is the hint, rebuilt from a ledger at
+//! every start. Together they are what `haul up` runs on; the dispatch also serves a single process on Postgres.
 
+mod ledger;
 mod memory;
 
+pub use ledger::{OpenError, SqliteLedger};
 pub use memory::MemoryDispatch;

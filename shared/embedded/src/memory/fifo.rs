@@ -13,32 +13,65 @@ const CHUNK_IDS: usize = 512;
 #[derive(Debug, Default)]
 pub(super) struct Fifo {
     /// None is empty.
-    chunks: VecDeque<VecDeque<JobId>>,
+    chunks: VecDeque<Chunk>,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    ids: VecDeque<JobId>,
+    /// The lowest id; `None` when it was taken out and nobody has looked for the next.
+    oldest: Option<JobId>,
+}
+
+impl Chunk {
+    fn of(id: JobId) -> Self {
+        Self { ids: VecDeque::from([id]), oldest: Some(id) }
+    }
+
+    fn has_room(&self) -> bool {
+        self.ids.len() < CHUNK_IDS
+    }
+
+    fn added(&mut self, id: JobId) {
+        self.oldest = self.oldest.map(|oldest| oldest.min(id));
+    }
 }
 
 impl Fifo {
     pub(super) fn head(&self) -> Option<JobId> {
-        self.chunks.front()?.front().copied()
+        self.chunks.front()?.ids.front().copied()
+    }
+
+    /// The lowest id, wherever it stands. Reads one entry per chunk.
+    pub(super) fn oldest(&self) -> Option<JobId> {
+        self.chunks.iter().filter_map(|chunk| chunk.oldest.or_else(|| chunk.ids.iter().min().copied())).min()
     }
 
     pub(super) fn push_back(&mut self, id: JobId) {
-        match self.chunks.back_mut() {
-            Some(chunk) if chunk.len() < CHUNK_IDS => chunk.push_back(id),
-            _ => self.chunks.push_back(VecDeque::from([id])),
+        match self.chunks.back_mut().filter(|chunk| chunk.has_room()) {
+            Some(chunk) => {
+                chunk.ids.push_back(id);
+                chunk.added(id);
+            }
+            None => self.chunks.push_back(Chunk::of(id)),
         }
     }
 
     pub(super) fn push_front(&mut self, id: JobId) {
-        match self.chunks.front_mut() {
-            Some(chunk) if chunk.len() < CHUNK_IDS => chunk.push_front(id),
-            _ => self.chunks.push_front(VecDeque::from([id])),
+        match self.chunks.front_mut().filter(|chunk| chunk.has_room()) {
+            Some(chunk) => {
+                chunk.ids.push_front(id);
+                chunk.added(id);
+            }
+            None => self.chunks.push_front(Chunk::of(id)),
         }
     }
 
     pub(super) fn pop_front(&mut self) -> Option<JobId> {
         let chunk = self.chunks.front_mut()?;
-        let id = chunk.pop_front()?;
-        if chunk.is_empty() {
+        let id = chunk.ids.pop_front()?;
+        chunk.oldest = chunk.oldest.filter(|oldest| *oldest != id);
+        if chunk.ids.is_empty() {
             self.chunks.pop_front();
         }
         Some(id)
@@ -63,7 +96,24 @@ mod tests {
         for n in 0..5_000 {
             assert_eq!(line.head(), Some(id(n)));
             assert_eq!(line.pop_front(), Some(id(n)));
+            if n % 100 == 0 {
+                assert_eq!(line.oldest(), (n < 4_999).then(|| id(n + 1)));
+            }
         }
         assert!(line.pop_front().is_none() && line.chunks.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_is_found_wherever_it_stands() {
+        let id = |n: u128| JobId(Uuid::from_u128(n));
+        let mut line = Fifo::default();
+        // Multiplied by a unit modulo 2,003, a prime: each number once, in no order.
+        let ids: Vec<_> = (1..2_003).map(|n| id(n * 1_234 % 2_003)).collect();
+        ids.iter().for_each(|id| line.push_back(*id));
+        for at in 0..ids.len() {
+            assert_eq!(line.oldest(), ids[at..].iter().min().copied());
+            assert_eq!(line.pop_front(), Some(ids[at]));
+        }
+        assert_eq!(line.oldest(), None);
     }
 }

@@ -187,9 +187,9 @@ impl Line {
         self.leases.len()
     }
 
-    /// The oldest of the heads: within a line the head is the oldest, best effort after a repair.
+    /// The oldest ticket that could be claimed: not always a head, as what was delayed comes in behind younger ones.
     pub(super) fn oldest(&self) -> Option<JobId> {
-        self.ready.iter().chain(&self.suspects).filter_map(Fifo::head).min()
+        self.ready.iter().chain(&self.suspects).filter_map(Fifo::oldest).min()
     }
 
     /// In how long the next ticket is due or the next lease expires.

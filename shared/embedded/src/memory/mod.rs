@@ -44,6 +44,15 @@ impl MemoryDispatch {
         Self { clock, queues: RwLock::default(), mailboxes: Mailboxes::default() }
     }
 
+    /// Drops everything, as a restart would: every queue is lost until it is rebuilt. For whoever lost the ledger's lock
+    /// for a while: others may have worked on its jobs.
+    pub fn lose(&self) {
+        for queue in self.queues.read().values() {
+            // Dropped after the lock.
+            let _lost = queue.lock().lose();
+        }
+    }
+
     fn now(&self) -> Now {
         Now { ledger: self.clock.now(), here: Instant::now() }
     }

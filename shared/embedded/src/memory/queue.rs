@@ -78,6 +78,12 @@ impl Queue {
         }
     }
 
+    /// Begins anew. What was known is returned, to be dropped without the lock.
+    pub(super) fn lose(&mut self) -> Self {
+        self.wake_all();
+        std::mem::replace(self, Self::new(self.name.clone()))
+    }
+
     pub(super) fn state(&self) -> QueueState {
         match (self.rebuilt, self.paused) {
             (false, _) => QueueState::Lost,

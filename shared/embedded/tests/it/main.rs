@@ -1,4 +1,7 @@
-//! What is particular to these adapters; what every adapter promises is checked by the conformance suite.
+//! The two adapters: what every adapter promises, and what is particular to these.
+
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod conformance;
 mod memory;
+mod sqlite;

@@ -1,0 +1,2 @@
+-- Closes history below this id. ?1: the id.
+UPDATE closing SET closed_through = ?1

@@ -1,0 +1,127 @@
+//! Idempotency keys: requests under one key are one request.
+
+use super::{error::ledger_error, rows::Rows, writer::Writer};
+use haul_core::{
+    JobId, Timestamp,
+    ledger::{Accepted, NewJob, Result},
+};
+use sqlx::SqliteConnection;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// Expired keys that are deleted at a time.
+const FORGET_MAX: i64 = 5_000;
+
+/// A batch, measured against the keys that are known.
+pub(super) struct Measured<'a> {
+    /// One per job.
+    pub(super) answers: Vec<Accepted>,
+    /// The new ones that carry a key.
+    pub(super) taken: Vec<Taken<'a>>,
+}
+
+/// A key that is free, and whose it becomes.
+pub(super) struct Taken<'a> {
+    tenant: &'a str,
+    key: &'a str,
+    fingerprint: &'a [u8; 32],
+    job: JobId,
+    expires_at: Timestamp,
+}
+
+struct Known {
+    fingerprint: Vec<u8>,
+    job: JobId,
+}
+
+impl Known {
+    /// What it means for a request of that fingerprint, to become that job.
+    fn answer(&self, fingerprint: &[u8; 32], job: JobId) -> Accepted {
+        if self.job == job {
+            Accepted::New
+        } else if self.fingerprint == fingerprint {
+            Accepted::Replayed(self.job)
+        } else {
+            Accepted::KeyReused
+        }
+    }
+}
+
+/// Decides what becomes of each job: against the stored keys, and against those of earlier jobs of the batch.
+pub(super) async fn measure<'a>(
+    conn: &mut SqliteConnection,
+    jobs: &'a [NewJob],
+    now: Timestamp,
+) -> Result<Measured<'a>> {
+    let mut known = known(conn, jobs, now).await?;
+    let mut taken = Vec::new();
+    let answers = jobs.iter().map(|NewJob { job, idempotency }| {
+        let Some(asked) = idempotency else { return Accepted::New };
+        let slot = (job.tenant.as_str().to_owned(), asked.key.clone());
+        if let Some(known) = known.get(&slot) {
+            return known.answer(&asked.fingerprint, job.id);
+        }
+        known.insert(slot, Known { fingerprint: asked.fingerprint.to_vec(), job: job.id });
+        taken.push(Taken {
+            tenant: job.tenant.as_str(),
+            key: &asked.key,
+            fingerprint: &asked.fingerprint,
+            job: job.id,
+            expires_at: now.plus(asked.lifetime),
+        });
+        Accepted::New
+    });
+    let answers = answers.collect();
+    Ok(Measured { answers, taken })
+}
+
+async fn known(
+    conn: &mut SqliteConnection,
+    jobs: &[NewJob],
+    now: Timestamp,
+) -> Result<HashMap<(String, String), Known>> {
+    let mut asked = Rows::default();
+    for NewJob { job, idempotency } in jobs {
+        if let Some(idempotency) = idempotency {
+            asked.add(|row| {
+                row.name(job.tenant.as_str()).bytes(Some(idempotency.key.as_bytes()));
+            });
+        }
+    }
+    let now = now.as_ms();
+    let mut known = HashMap::new();
+    for chunk in asked.chunks() {
+        let query = sqlx::query_file!("sql/keys_known.sql", chunk.rows, chunk.data, now);
+        for row in query.fetch_all(&mut *conn).await.map_err(ledger_error)? {
+            known.insert((row.tenant, row.key), Known { fingerprint: row.fingerprint, job: JobId(row.job) });
+        }
+    }
+    Ok(known)
+}
+
+pub(super) async fn take(conn: &mut SqliteConnection, taken: Vec<Taken<'_>>) -> Result<()> {
+    let mut rows = Rows::default();
+    for taken in taken {
+        rows.add(|row| {
+            row.name(taken.tenant)
+                .bytes(Some(taken.key.as_bytes()))
+                .bytes(Some(taken.fingerprint))
+                .id(taken.job)
+                .time(taken.expires_at);
+        });
+    }
+    for chunk in rows.chunks() {
+        let take = sqlx::query_file!("sql/keys_take.sql", chunk.rows, chunk.data);
+        take.execute(&mut *conn).await.map_err(ledger_error)?;
+    }
+    Ok(())
+}
+
+/// Deletes some of the keys that have expired; they are not in the way, but they take room.
+pub(super) async fn forget(writer: &Writer, now: Timestamp) -> Result<()> {
+    let mut tx = writer.begin().await?;
+    let now = now.as_ms();
+    let forget = sqlx::query_file!("sql/keys_forget.sql", now, FORGET_MAX);
+    forget.execute(&mut tx.conn).await.map_err(ledger_error)?;
+    tx.commit().await
+}

@@ -1,0 +1,80 @@
+//! What every adapter promises.
+
+use async_trait::async_trait;
+use haul_conformance::{
+    dispatch::{DispatchHarness, DispatchWorld},
+    ledger::{LedgerHarness, LedgerWorld},
+};
+use haul_core::{Clock, Dispatch, Ledger};
+use haul_embedded::{MemoryDispatch, SqliteLedger};
+use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use std::{sync::Arc, time::Duration};
+use tempfile::TempDir;
+
+struct Sqlite;
+
+struct SqliteWorld {
+    ledger: Arc<SqliteLedger>,
+    directory: TempDir,
+}
+
+#[async_trait]
+impl LedgerHarness for Sqlite {
+    async fn fresh(&self) -> Arc<dyn LedgerWorld> {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(SqliteLedger::open(directory.path()).await.unwrap());
+        Arc::new(SqliteWorld { ledger, directory })
+    }
+}
+
+#[async_trait]
+impl LedgerWorld for SqliteWorld {
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.ledger.clone()
+    }
+
+    async fn age(&self, by: Duration) {
+        let options = SqliteConnectOptions::new().filename(self.directory.path().join("haul.db"));
+        let mut behind_its_back = SqliteConnection::connect_with(&options).await.unwrap();
+        let by = i64::try_from(by.as_millis()).unwrap();
+        for statement in [
+            "UPDATE receipt SET created_at = created_at - ?1, taken_at = taken_at - ?1",
+            "UPDATE process SET alive_at = alive_at - ?1",
+            "UPDATE idempotency SET expires_at = expires_at - ?1",
+        ] {
+            sqlx::query(statement).bind(by).execute(&mut behind_its_back).await.unwrap();
+        }
+    }
+}
+
+struct Memory;
+
+struct MemoryWorld(Arc<MemoryDispatch>);
+
+#[async_trait]
+impl DispatchHarness for Memory {
+    async fn fresh(&self) -> Arc<dyn DispatchWorld> {
+        Arc::new(MemoryWorld(Arc::new(MemoryDispatch::new(Arc::new(Clock::new())))))
+    }
+}
+
+#[async_trait]
+impl DispatchWorld for MemoryWorld {
+    fn dispatch(&self) -> Arc<dyn Dispatch> {
+        self.0.clone()
+    }
+
+    async fn lose(&self) {
+        self.0.lose();
+    }
+}
+
+mod ledger {
+    use super::Sqlite;
+    haul_conformance::ledger_tests!(Sqlite);
+}
+
+mod dispatch {
+    use super::Memory;
+    haul_conformance::dispatch_tests!(Memory);
+}
