@@ -28,7 +28,7 @@ use tokio::{sync::Notify, time::Instant};
 pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(60);
 /// How long leases are extended while the ledger cannot be read or written.
 pub(crate) const UNRECORDED_MAX: Duration = Duration::from_secs(300);
-/// How long a ticket rests whose job still winds down in this process after its lease was lost.
+/// How long a ticket rests whose job is still here although its lease is gone: it winds down, or is stuck.
 const REST: Duration = Duration::from_secs(1);
 
 /// The way of a job through this worker: its queue and its handler.
@@ -119,11 +119,12 @@ impl Claims {
                     fresh.push(ClaimId { job: ticket.id, seq });
                 }
                 // A second ticket of a job that is here: the newer lease is the one that holds from now on.
-                Entry::Occupied(mut here) if !here.get().lost => {
+                Entry::Occupied(mut here) if here.get().is_extended_at(since) => {
                     let held = here.get_mut();
                     held.token = token;
                     held.expires = expires;
                 }
+                // It runs here without a lease: elsewhere it may start, here not.
                 Entry::Occupied(_) => {
                     let kind = route.registered.kind.clone();
                     let lease = Lease { id: ticket.id, kind, priority: ticket.priority, token };

@@ -7,14 +7,16 @@
 use crate::{HandlerError, JobContext};
 use haul_core::Timestamp;
 use reqwest::{
-    Client, Method, Response, StatusCode, Url,
+    Client, ClientBuilder, Method, Response, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
     redirect,
 };
+use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
+    error::Error,
     time::{Duration, SystemTime},
 };
 
@@ -64,15 +66,27 @@ impl HttpClient {
     pub(super) fn new() -> Result<Self, reqwest::Error> {
         // Whoever came first has installed a provider: that is the one in use.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_MAX)
-            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-            .user_agent(concat!("haul/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self(client))
+        settings().build().map(Self).or_else(|error| {
+            // A machine without CA certificates is no reason not to work: plain HTTP needs none.
+            let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(cause, "no CA certificates are installed here: https requests will fail until there are");
+            Self::trusting_nobody()
+        })
     }
+
+    fn trusting_nobody() -> Result<Self, reqwest::Error> {
+        let tls = ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+        settings().tls_backend_preconfigured(tls).build().map(Self)
+    }
+}
+
+fn settings() -> ClientBuilder {
+    Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT_MAX)
+        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+        .user_agent(concat!("haul/", env!("CARGO_PKG_VERSION")))
 }
 
 pub(super) async fn perform(context: JobContext, request: Request) -> Result<Answer, HandlerError> {
@@ -265,6 +279,20 @@ mod tests {
             let error = request(bad).unwrap_err();
             assert!(!error.contains("hush"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_machine_without_ca_certificates_gets_a_client_all_the_same() {
+        HttpClient::new().unwrap();
+        HttpClient::trusting_nobody().unwrap();
+    }
+
+    #[test]
+    fn the_body_is_cut_by_what_it_takes_as_json() {
+        let text = "a\"\u{1}é\n";
+        assert_eq!(serde_json::to_string(text).unwrap().len() - 2, 13);
+        let kept: Vec<_> = [13, 12, 11, 10, 9, 8, 3, 2, 1, 0].map(|room| &text[..written_prefix(text, room)]).into();
+        assert_eq!(kept, [text, "a\"\u{1}é", "a\"\u{1}é", "a\"\u{1}", "a\"\u{1}", "a\"", "a\"", "a", "a", ""]);
     }
 
     #[test]
