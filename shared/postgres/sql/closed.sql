@@ -1,0 +1,2 @@
+-- How far history is closed.
+SELECT closed_through FROM haul.closing

@@ -1,0 +1,15 @@
+//! The ledger in PostgreSQL against real servers: the suite that every ledger passes, and what only this one has.
+
+mod closing;
+mod connecting;
+mod enqueueing;
+mod exclusive;
+mod migrating;
+mod partitions;
+mod transactions;
+mod world;
+
+mod ledger {
+    use crate::world::PostgresHarness;
+    haul_conformance::ledger_tests!(PostgresHarness);
+}
