@@ -20,7 +20,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     select,
     sync::{Notify, mpsc},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -105,6 +105,12 @@ pub(crate) async fn listen(
     }
 }
 
+fn note_load(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a load ended unexpectedly; its leases are left to expire");
+    }
+}
+
 async fn wake_others(dispatch: &dyn Dispatch, queues: &[QueueRef], kinds: &[Kind]) {
     for queue in queues {
         if let Err(error) = dispatch.wake(queue, kinds).await {
@@ -119,7 +125,9 @@ impl Pump {
     pub(crate) async fn run(mut self, mut wakes: mpsc::Receiver<Vec<QueueRef>>) {
         let mut loads = JoinSet::new();
         while !self.stop.is_cancelled() {
-            while loads.try_join_next().is_some() {}
+            while let Some(ended) = loads.try_join_next() {
+                note_load(ended);
+            }
             while let Ok(woken) = wakes.try_recv() {
                 self.woken(woken).await;
             }
@@ -142,7 +150,7 @@ impl Pump {
                         None => return,
                     },
                     () = self.claims.changed(), if room == 0 || self.lanes.wait_for_room() => self.lanes.room_was_made(),
-                    Some(_) = loads.join_next() => {}
+                    Some(ended) = loads.join_next() => note_load(ended),
                     () = sleep_until(until) => {}
                     () = self.stop.cancelled() => {}
                 }

@@ -1,11 +1,20 @@
 //! Leases: kept while a handler runs, and respected when they are gone.
 
-use crate::world::{World, config, eventually, quick};
-use haul_core::{FinalState, Span};
+use crate::{
+    faulty::FaultyDispatch,
+    world::{World, config, eventually, queue, quick},
+};
+use haul_core::{
+    Dispatch, FinalState, ProcessId, Span,
+    dispatch::{ClaimRequest, LeaseToken},
+};
 use haul_worker::{HandlerError, JobContext, builtin};
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,7 +68,7 @@ async fn leases_in_a_lost_queue_are_asserted_again_at_once_and_repair_is_told() 
     eventually("it runs", async || (world.stats("default", &["echo"]).await.leased == 1).then_some(())).await;
     let before = world.dispatch.extend_calls.load(SeqCst);
     world.dispatch.says_lost.store(true, SeqCst);
-    tokio::time::timeout(std::time::Duration::from_millis(1_500), signal.notified()).await.expect("repair is told");
+    tokio::time::timeout(Duration::from_millis(1_500), signal.notified()).await.expect("repair is told");
     eventually("its lease is asserted", async || (world.dispatch.extend_calls.load(SeqCst) > before).then_some(()))
         .await;
     world.dispatch.says_lost.store(false, SeqCst);
@@ -77,7 +86,38 @@ async fn a_worker_that_holds_nothing_extends_nothing() {
     world.succeeded(id).await;
     eventually("settled", async || (world.stats("default", &["echo"]).await.leased == 0).then_some(())).await;
     let before = world.dispatch.extend_calls.load(SeqCst);
-    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(world.dispatch.extend_calls.load(SeqCst), before);
     worker.end().await.unwrap();
+}
+
+/// Stops the whole process, as a debugger or a moved virtual machine does, until another worker has taken the job over.
+async fn stopped(job: JobContext, (): ()) -> Result<(), HandlerError> {
+    let dispatch = job.data::<Arc<FaultyDispatch>>()?;
+    std::thread::sleep(Duration::from_millis(1_000));
+    let request = ClaimRequest {
+        queue: &queue("default"),
+        kinds: &[(job.kind().clone(), 1)],
+        limit: 1,
+        worker: ProcessId::random(),
+        token: LeaseToken::random(),
+        lease: Duration::from_secs(60),
+    };
+    assert_eq!(dispatch.inner.claim(&request).await?.tickets.len(), 1, "its lease has expired");
+    Err(HandlerError::do_not_retry("too late to tell"))
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_process_that_was_stopped_for_longer_than_its_lease_records_no_failure() {
+    let world = World::new();
+    let mut config = config();
+    config.lease = Span::from_ms(600);
+    let builder = world.builder().config(config).data(world.dispatch.clone());
+    let worker = world.start(builder.handler("stopped", stopped));
+    let id = world.submit("stopped", "null").await;
+    eventually("it has ended", async || (world.dispatch.extend_calls.load(SeqCst) > 0).then_some(())).await;
+    worker.end().await.unwrap();
+    let record = world.look(id).await;
+    assert_eq!((record.outcome, record.failure_count), (None, 0));
+    assert_eq!(world.stats("default", &["stopped"]).await.leased, 1, "the other one's lease");
 }
