@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 /// How long one promise may take before it counts as broken: far more than any needs on a busy machine.
 const LIMIT: Duration = Duration::from_secs(240);
 /// How long a condition that must come true is waited for.
-const CONDITION_LIMIT: Duration = Duration::from_secs(60);
+const CONDITION_LIMIT: Duration = Duration::from_secs(30);
 
 /// One promise of a suite. It panics when it is broken.
 pub struct Promise<Stage> {
@@ -33,7 +33,7 @@ pub fn run(promise: impl Future<Output = ()>) {
 /// Waits until `look` gives something.
 ///
 /// # Panics
-/// When that takes longer than a minute.
+/// When that takes longer than half a minute.
 pub async fn eventually<T>(what: impl Debug, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let ends_at = Instant::now() + CONDITION_LIMIT;
     loop {

@@ -49,6 +49,7 @@ pub async fn each_ticket_is_leased_to_exactly_one_of_many_claimers(stage: Stage)
                     none if none.is_empty() => return claimed,
                     some => claimed.extend(some),
                 }
+                assert!(claimed.len() <= 2_000, "more tickets are given out than there are");
             }
         }
     });

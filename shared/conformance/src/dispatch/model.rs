@@ -246,7 +246,8 @@ impl Pair {
         assert_eq!(ours, reference.leased(queue, &asked).await.expect("the reference answers"), "of {asked:?}");
         let mut ours = self.stage.dispatch.running(queue, &kinds, 1_000).await.expect("leased jobs are told");
         let mut theirs = reference.running(queue, &kinds, 1_000).await.expect("the reference answers");
-        (ours.sort(), theirs.sort());
+        ours.sort();
+        theirs.sort();
         assert_eq!(ours, theirs, "leased jobs");
         let theirs = reference.lost(std::slice::from_ref(queue)).await.expect("the reference answers");
         assert_eq!(self.stage.is_lost(queue).await, !theirs.is_empty());

@@ -105,7 +105,7 @@ pub async fn accepts_of_new_queues_in_opposite_order_do_not_deadlock(stage: Stag
 }
 
 pub async fn cancels_and_outcomes_at_once_leave_one_outcome(stage: Stage) {
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let jobs = stage.jobs(50);
         stage.accept(&jobs).await;
         let cancel = {
@@ -117,7 +117,13 @@ pub async fn cancels_and_outcomes_at_once_leave_one_outcome(stage: Stage) {
             let records: Vec<Record> = jobs.iter().rev().map(|job| stage.success(job, 1)).collect();
             async move { ledger.record(&records, me).await.expect("no deadlock surfaces").records }
         };
-        let (cancelled, recorded) = tokio::join!(tokio::spawn(cancel), tokio::spawn(record));
+        // Each goes first in turn.
+        let (cancelled, recorded) = if round % 2 == 0 {
+            tokio::join!(tokio::spawn(cancel), tokio::spawn(record))
+        } else {
+            let (recorded, cancelled) = tokio::join!(tokio::spawn(record), tokio::spawn(cancel));
+            (cancelled, recorded)
+        };
         let (cancelled, mut recorded) = (cancelled.expect("cancels end"), recorded.expect("records end"));
         recorded.reverse();
         for ((job, cancelled), recorded) in jobs.iter().zip(cancelled).zip(recorded) {
@@ -160,6 +166,9 @@ pub async fn closing_minutes_beside_writers_loses_no_job(stage: Stage) {
     });
     let mut open = crate::at_once(writers).await.concat();
     closer.abort();
+    let ended = closer.await.expect_err("it closes minutes for as long as it may");
+    assert!(ended.is_cancelled(), "closing minutes failed beside writers");
+    stage.close_all_minutes().await;
     open.sort();
     assert_eq!(stage.unsettled_ids().await, open);
 }

@@ -1,0 +1,211 @@
+//! Each broken adapter is rejected by the promises that it breaks: the suites can fail, and say where.
+
+use crate::{
+    broken_dispatch::{BrokenDispatch, Defect as D},
+    broken_ledger::{BrokenLedger, Defect as L},
+    worlds::{Dispatches, Ledgers},
+};
+use haul_conformance::{Promise, dispatch, ledger, run};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+/// Runs the named promises; each must panic.
+fn all_are_broken<S: 'static>(promises: &[Promise<S>], names: &[&str], stage: impl AsyncFn() -> S) {
+    for name in names {
+        let promise = promises.iter().find(|promise| promise.name == *name);
+        let promise = promise.unwrap_or_else(|| panic!("there is no promise {name}"));
+        let kept = catch_unwind(AssertUnwindSafe(|| run(async { (promise.check)(stage().await).await })));
+        assert!(kept.is_err(), "{name} does not notice");
+    }
+}
+
+fn breaks_ledger(defect: L, names: &[&str]) {
+    all_are_broken(ledger::PROMISES, names, async || {
+        ledger::Stage::new(Arc::new(Ledgers(move |reference| Arc::new(BrokenLedger::new(reference, defect)) as _)))
+            .await
+    });
+}
+
+fn breaks_dispatch(defect: D, names: &[&str]) {
+    all_are_broken(dispatch::PROMISES, names, async || {
+        let wrap = move |reference| Arc::new(BrokenDispatch::new(reference, defect)) as _;
+        dispatch::Stage::new(Arc::new(Dispatches(wrap))).await
+    });
+}
+
+macro_rules! rejected {
+    ($check:ident: $($test:ident = $defect:expr => [$($name:literal),+ $(,)?];)+) => {
+        $(
+            #[test]
+            fn $test() {
+                $check($defect, &[$($name),+]);
+            }
+        )+
+    };
+}
+
+rejected! { breaks_ledger:
+    a_ledger_that_acknowledges_without_storing = L::AcknowledgesWithoutStoring => [
+        "accept::a_batch_of_five_thousand_is_accepted_whole",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_ledger_that_touches_payloads = L::TouchesPayloads => ["accept::payloads_are_kept_byte_for_byte"];
+    a_ledger_that_surfaces_deadlocks = L::SurfacesDeadlocks => [
+        "crowd::the_same_batch_sent_by_many_at_once_is_accepted_once",
+        "crowd::accepts_of_new_queues_in_opposite_order_do_not_deadlock",
+    ];
+    a_ledger_that_replays_whatever_the_request = L::ReplaysWhateverTheRequest => [
+        "keys::another_request_under_a_key_is_refused",
+        "keys::within_a_batch_the_later_job_is_measured_against_the_earlier",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_ledger_that_keeps_keys_for_ever = L::KeepsKeysForEver => ["keys::an_expired_key_is_taken_over"];
+    a_ledger_that_checks_a_key_before_it_writes = L::ChecksKeysBeforeItWrites => [
+        "keys::one_of_many_concurrent_requests_under_a_key_is_accepted",
+    ];
+    a_ledger_that_drops_receipts_early = L::DropsReceiptsEarly => [
+        "receipts::a_receipt_of_a_process_that_is_gone_is_taken",
+        "receipts::a_receipt_of_nobody_is_taken_at_once",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_ledger_that_drops_a_receipt_when_it_is_taken = L::DropsReceiptsWhenTaken => [
+        "receipts::a_taken_receipt_comes_back_for_its_final_sweep_after_a_minute",
+    ];
+    a_ledger_that_gives_a_receipt_to_two = L::GivesReceiptsToTwo => ["receipts::a_receipt_is_never_given_to_two_callers"];
+    a_ledger_that_lets_a_later_outcome_win = L::LaterOutcomeWins => [
+        "record::the_first_outcome_stays",
+        "cancel::a_cancelled_job_takes_no_more_records",
+    ];
+    a_ledger_that_checks_for_an_outcome_before_it_writes = L::ChecksOutcomesBeforeItWrites => [
+        "crowd::one_of_many_concurrent_outcomes_stays",
+        "crowd::cancels_and_outcomes_at_once_leave_one_outcome",
+    ];
+    a_ledger_that_accepts_failures_after_an_outcome = L::FailureAfterOutcome => [
+        "record::no_failure_is_written_after_an_outcome",
+    ];
+    a_ledger_that_counts_a_failure_twice = L::CountsFailuresTwice => ["record::a_failure_is_written_once_per_attempt"];
+    a_ledger_that_keeps_one_record_per_job_and_batch = L::OneRecordPerJobAndBatch => [
+        "record::a_failure_and_a_later_outcome_in_one_batch_both_stay",
+    ];
+    a_ledger_that_lets_the_later_record_of_a_batch_win = L::LaterRecordOfBatchWins => [
+        "record::in_one_batch_the_earlier_record_of_a_job_wins",
+    ];
+    a_ledger_that_accepts_follow_ups_of_stale_records = L::FollowUpsOfStaleRecords => [
+        "record::follow_ups_of_a_stale_record_are_not_accepted",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_ledger_that_leaves_follow_ups_without_a_receipt = L::FollowUpsWithoutReceipt => [
+        "record::follow_ups_come_with_the_record_that_stays",
+    ];
+    a_ledger_that_cancels_foreign_jobs = L::CancelsForeignJobs => ["cancel::an_unknown_or_foreign_job_is_not_cancelled"];
+    a_ledger_that_shows_foreign_jobs = L::ShowsForeignJobs => ["look::a_job_of_another_tenant_does_not_exist"];
+    a_ledger_that_forgets_cancelled_jobs = L::SettledForgetsCancelled => [
+        "cancel::settled_names_exactly_the_jobs_with_an_outcome",
+    ];
+    a_ledger_that_ignores_when_to_retry = L::IgnoresWhenToRetry => [
+        "record::a_failure_is_kept_and_moves_the_due_time",
+        "look::load_tells_failures_due_time_and_outcome",
+    ];
+    a_list_that_repeats_a_row_between_pages = L::ListRepeats => ["list::walking_a_list_meets_every_job_exactly_once"];
+    a_list_that_skips_a_row_between_pages = L::ListSkips => [
+        "list::walking_a_list_meets_every_job_exactly_once",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_list_that_gives_up_on_rare_matches = L::ListGivesUp => ["list::a_rare_match_behind_many_others_is_found"];
+    a_ledger_that_closes_open_minutes = L::ClosesOpenMinutes => [
+        "unsettled::closing_never_hides_an_unsettled_job",
+        "crowd::closing_minutes_beside_writers_loses_no_job",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_ledger_that_closes_young_minutes = L::ClosesYoungMinutes => ["unsettled::a_minute_that_is_still_young_stays_open"];
+    a_ledger_that_never_closes_a_minute = L::NeverCloses => ["unsettled::minutes_in_which_all_is_settled_are_closed"];
+    a_ledger_that_does_not_reopen = L::DoesNotReopen => ["unsettled::a_reopened_minute_is_read_again"];
+    a_ledger_that_sorts_kinds_as_people_do = L::SortsKindsAsPeopleDo => ["queues::kinds_come_in_the_order_of_their_bytes"];
+    a_ledger_that_forgets_a_pause = L::ForgetsPauses => ["queues::later_jobs_leave_the_pause_alone"];
+    a_ledger_whose_events_end = L::EventsEnd => ["queues::the_stream_of_events_does_not_end"];
+}
+
+rejected! { breaks_dispatch:
+    a_dispatch_that_leases_twice = D::LeasesTwice => [
+        "lease::a_leased_ticket_is_given_to_nobody_else",
+        "crowd::each_ticket_is_leased_to_exactly_one_of_many_claimers",
+        "crowd::duplicates_and_releases_in_a_crowd_never_lease_a_job_twice_at_once",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_dispatch_that_settles_without_the_token = D::SettlesWithoutToken => [
+        "settle::a_wrong_token_settles_nothing",
+        "lease::a_ticket_comes_back_as_a_suspect_when_its_lease_expires",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_dispatch_that_extends_without_the_token = D::ExtendsWithoutToken => ["lease::a_wrong_token_extends_nothing"];
+    a_dispatch_that_only_says_that_it_extends = D::OnlySaysThatItExtends => [
+        "lease::an_extended_lease_outlives_its_first_term",
+    ];
+    a_dispatch_that_loses_expired_leases = D::LosesExpiredLeases => [
+        "lease::a_ticket_comes_back_as_a_suspect_when_its_lease_expires",
+    ];
+    a_dispatch_that_hides_suspects = D::HidesSuspects => [
+        "lease::a_ticket_comes_back_as_a_suspect_when_its_lease_expires",
+    ];
+    a_dispatch_that_enqueues_what_is_leased = D::EnqueuesWhatIsLeased => [
+        "lease::a_ticket_whose_job_is_leased_is_not_enqueued",
+    ];
+    a_dispatch_that_ignores_priorities = D::IgnoresPriorities => ["order::a_lower_priority_number_comes_first"];
+    a_dispatch_that_ignores_room = D::IgnoresRoom => ["order::each_kind_is_given_no_more_than_its_room"];
+    a_dispatch_that_gives_more_than_the_limit = D::GivesMoreThanTheLimit => [
+        "order::a_claim_gives_no_more_than_its_limit",
+    ];
+    a_dispatch_that_gives_what_nobody_asked_for = D::GivesWhatNobodyAskedFor => [
+        "order::kinds_that_nobody_asks_for_wait",
+    ];
+    a_dispatch_that_turns_the_line_around = D::TurnsTheLineAround => [
+        "order::tickets_come_in_the_order_they_were_enqueued",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_dispatch_that_starts_early = D::StartsEarly => ["due::a_ticket_is_not_given_out_before_it_is_due"];
+    a_dispatch_that_does_not_tell_what_is_next = D::DoesNotTellWhatIsNext => [
+        "due::a_claim_tells_in_how_long_the_next_ticket_is_due",
+        "lease::a_claim_tells_in_how_long_a_lease_expires",
+    ];
+    a_dispatch_that_forgets_parked_tickets = D::ForgetsParked => ["settle::a_parked_ticket_waits_for_its_time"];
+    a_dispatch_that_releases_to_the_back = D::ReleasesToTheBack => [
+        "settle::a_released_ticket_goes_to_the_front_of_its_line",
+    ];
+    a_dispatch_that_does_not_remove = D::DoesNotRemove => ["settle::removed_tickets_that_are_delayed_never_come"];
+    a_dispatch_that_does_not_pause = D::DoesNotPause => ["look::a_paused_queue_gives_out_nothing_and_says_so"];
+    a_dispatch_that_counts_all_kinds = D::CountsAllKinds => ["look::figures_are_of_the_kinds_asked_for"];
+    a_dispatch_that_hides_a_loss = D::HidesLoss => [
+        "rebuild::a_new_queue_is_lost_until_it_is_rebuilt",
+        "rebuild::a_loss_is_noticed_by_every_queue",
+    ];
+    a_dispatch_that_lets_two_rebuild = D::LetsTwoRebuild => [
+        "rebuild::one_rebuild_of_a_queue_at_a_time",
+        "rebuild::one_of_many_who_begin_a_rebuild_at_once_gets_the_right",
+    ];
+    a_dispatch_whose_rights_never_end = D::RightsNeverEnd => ["rebuild::a_right_that_has_ended_does_nothing"];
+    a_dispatch_that_does_not_renew_rights = D::DoesNotRenewRights => ["rebuild::adding_tickets_renews_the_right"];
+    a_dispatch_that_rebuilds_beside_the_old = D::RebuildsBesideTheOld => [
+        "rebuild::a_rebuild_drops_what_waited_and_keeps_the_leases",
+    ];
+    a_dispatch_that_refuses_tickets_during_a_rebuild = D::RefusesTicketsDuringRebuild => [
+        "rebuild::a_ticket_enqueued_during_a_rebuild_is_kept",
+    ];
+    a_dispatch_that_does_not_take_leases_up_again = D::DoesNotTakeLeasesUpAgain => [
+        "rebuild::a_lease_is_taken_up_again_in_a_lost_queue",
+    ];
+    a_dispatch_that_wakes_nobody = D::WakesNobody => ["wake::an_enqueue_wakes_an_idle_worker"];
+    a_dispatch_that_loses_wake_ups_before_the_wait = D::LosesWakeUpsBeforeTheWait => [
+        "wake::a_wake_up_before_the_wait_is_not_lost",
+        "wake::no_wake_up_is_lost_between_a_claim_and_a_wait",
+    ];
+    a_dispatch_that_is_silent_about_what_it_leaves = D::IsSilentAboutWhatItLeaves => [
+        "wake::a_worker_that_leaves_tickets_behind_wakes_another",
+    ];
+    a_dispatch_that_wakes_a_herd = D::WakesAHerd => ["wake::one_ticket_wakes_one_worker"];
+    a_dispatch_that_does_not_pass_wake_ups_on = D::DoesNotPassWakeUpsOn => ["wake::a_wake_up_is_passed_on"];
+    a_dispatch_that_is_silent_about_what_is_due_later = D::IsSilentAboutWhatIsDueLater => [
+        "wake::an_earlier_due_time_wakes_a_worker_that_waits_for_a_later_one",
+    ];
+}

@@ -1,0 +1,68 @@
+//! Harnesses over the reference, whole or behind a wrapper that breaks a promise.
+
+use async_trait::async_trait;
+use haul_conformance::{
+    dispatch::{DispatchHarness, DispatchWorld},
+    ledger::{LedgerHarness, LedgerWorld},
+    reference::{ReferenceDispatch, ReferenceLedger},
+};
+use haul_core::{Clock, Dispatch, Ledger};
+use std::{sync::Arc, time::Duration};
+
+/// Makes ledgers: the reference, as the function wraps it.
+pub(crate) struct Ledgers<W>(pub(crate) W);
+
+struct LedgerOver {
+    reference: Arc<ReferenceLedger>,
+    ledger: Arc<dyn Ledger>,
+}
+
+#[async_trait]
+impl<W> LedgerHarness for Ledgers<W>
+where
+    W: Fn(Arc<ReferenceLedger>) -> Arc<dyn Ledger> + Send + Sync + 'static,
+{
+    async fn fresh(&self) -> Arc<dyn LedgerWorld> {
+        let reference = Arc::new(ReferenceLedger::new(Arc::new(Clock::new())));
+        Arc::new(LedgerOver { ledger: (self.0)(reference.clone()), reference })
+    }
+}
+
+#[async_trait]
+impl LedgerWorld for LedgerOver {
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.ledger.clone()
+    }
+    async fn age(&self, by: Duration) {
+        self.reference.age(by);
+    }
+}
+
+/// Makes dispatches: the reference, as the function wraps it.
+pub(crate) struct Dispatches<W>(pub(crate) W);
+
+struct DispatchOver {
+    reference: Arc<ReferenceDispatch>,
+    dispatch: Arc<dyn Dispatch>,
+}
+
+#[async_trait]
+impl<W> DispatchHarness for Dispatches<W>
+where
+    W: Fn(Arc<ReferenceDispatch>) -> Arc<dyn Dispatch> + Send + Sync + 'static,
+{
+    async fn fresh(&self) -> Arc<dyn DispatchWorld> {
+        let reference = Arc::new(ReferenceDispatch::new(Arc::new(Clock::new())));
+        Arc::new(DispatchOver { dispatch: (self.0)(reference.clone()), reference })
+    }
+}
+
+#[async_trait]
+impl DispatchWorld for DispatchOver {
+    fn dispatch(&self) -> Arc<dyn Dispatch> {
+        self.dispatch.clone()
+    }
+    async fn lose(&self) {
+        self.reference.lose();
+    }
+}
