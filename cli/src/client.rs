@@ -19,7 +19,7 @@ const REQUEST_MAX: Duration = Duration::from_secs(90);
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Remote {
     /// Where Haul's API is
-    #[arg(long, env = "HAUL_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = "HAUL_URL", hide_env_values = true, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub(crate) url: Url,
     /// Print JSON, for programs: what the API answered, lists as one object a line
     #[arg(long)]

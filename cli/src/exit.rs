@@ -5,8 +5,19 @@ use haul::{plan::PlanError, process::ProcessError, settings::SettingsError, tele
 use haul_api::Exposed;
 use std::{error::Error, io, process::ExitCode};
 
-/// The codes, for `haul --help`.
-pub(crate) const CODES: &str = "\
+/// The end of `haul --help`: how to begin, what the environment says, and the codes.
+pub(crate) const AFTER_HELP: &str = "\
+Examples:
+  haul up                                           everything in one process, jobs in ./haul-data
+  haul submit echo '{\"hello\": \"world\"}' --wait    a first job, in a second terminal
+  haul ls --state dead                              what went wrong
+
+Environment:
+  DATABASE_URL, REDIS_URL    the ledger in Postgres, the dispatch in Redis
+  HAUL_URL, HAUL_API_KEY     where the API is, and the key that it wants; for the commands that talk to it
+  HAUL_CONFIG                a configuration file
+  HAUL_...                   every setting of `haul config`: worker.lease is HAUL_WORKER_LEASE
+
 Exit codes:
   0  done
   1  failed: the reason is on standard error

@@ -22,7 +22,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("HAUL_COMM
 
 /// Jobs in the background, done once, and visible
 #[derive(Debug, Parser)]
-#[command(name = "haul", version = VERSION.as_str(), arg_required_else_help = true, after_help = exit::CODES)]
+#[command(name = "haul", version = VERSION.as_str(), arg_required_else_help = true, after_help = exit::AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: commands::Command,

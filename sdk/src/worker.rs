@@ -120,3 +120,22 @@ pub fn roles(
         }),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use haul_core::Config;
+
+    async fn nothing(_job: JobContext, _payload: ()) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_worker_may_be_spawned_and_says_which_stores_it_lacks() {
+        let settings =
+            Settings { config: Config::defaults(), database_url: None, redis_url: None, warnings: Vec::new() };
+        let running = tokio::spawn(Worker::new(settings).handler("nothing", nothing).run());
+        let error = running.await.unwrap().unwrap_err();
+        assert!(error.to_string().starts_with("DATABASE_URL and REDIS_URL are not set"), "{error}");
+    }
+}
