@@ -15,16 +15,17 @@ local function queue_is_lost()
   return lost
 end
 
-local answers, at = {}, 2
+local answers, taken_up, at = {}, {}, 2
 while ARGV[at] do
   local kind, count = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   local ids = arguments(at + 2, count)
   local held, leases, expiries = redis.call('HMGET', key(kind, LEASE), unpack(ids)), {}, {}
   for i, id in ipairs(ids) do
     local mine = ARGV[at + 1 + count + i]
-    local holds = held[i] and held[i]:sub(1, 16) == mine:sub(1, 16)
-    if not held[i] and queue_is_lost() then
-      holds = true
+    local value = held[i] or taken_up[kind .. id]
+    local holds = value and value:sub(1, 16) == mine:sub(1, 16)
+    if not value and queue_is_lost() then
+      holds, taken_up[kind .. id] = true, mine
       leases[#leases + 1], leases[#leases + 2] = id, mine .. '-'
     end
     if holds then

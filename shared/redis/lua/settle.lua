@@ -11,9 +11,10 @@ while ARGV[at] do
   local ids, tokens_at = arguments(at + 2, count), at + 2 + count
   local word = ARGV[tokens_at + count]
   local held = redis.call('HMGET', key(kind, LEASE), unpack(ids))
-  local mine, parked, released, suspects = {}, {}, {}, {}
+  local mine, ended, parked, released, suspects = {}, {}, {}, {}, {}
   for i, id in ipairs(ids) do
-    if held[i] and held[i]:sub(1, 16) == ARGV[tokens_at + i - 1] then
+    if held[i] and held[i]:sub(1, 16) == ARGV[tokens_at + i - 1] and not ended[id] then
+      ended[id] = true
       local priority = tonumber(held[i]:sub(17, 17))
       mine[#mine + 1] = id
       if word == 'park' then
@@ -24,7 +25,7 @@ while ARGV[at] do
         suspects[#suspects + 1], suspects[#suspects + 2] = priority, id
       elseif word == 'release' then
         released[priority] = released[priority] or {}
-        table.insert(released[priority], 1, id)
+        table.insert(released[priority], id)
       end
     end
   end
@@ -32,7 +33,12 @@ while ARGV[at] do
   many('ZREM', key(kind, EXPIRY), mine)
   park(kind, parked)
   for priority, list in pairs(released) do
-    many('LPUSH', key(kind, READY + priority), list)
+    -- The last one is pushed first, so that they stand in the order given.
+    local backwards = {}
+    for i = #list, 1, -1 do
+      backwards[#backwards + 1] = list[i]
+    end
+    many('LPUSH', key(kind, READY + priority), backwards)
   end
   many('ZADD', key(kind, SUSPECT), suspects)
   if word == 'release' then

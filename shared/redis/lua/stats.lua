@@ -6,8 +6,13 @@
 -- reply  ready, delayed, leased, and the id of the oldest ready ticket when there is one
 local ready, delayed, leased, oldest = 0, 0, 0, nil
 
-local function look_at(id)
-  if id and (not oldest or older(id, oldest)) then oldest = id end
+-- How many ids of a line are looked at for the oldest.
+local LOOKED_AT = 100
+
+local function look_at(ids)
+  for _, id in ipairs(ids) do
+    if not oldest or older(id, oldest) then oldest = id end
+  end
 end
 
 for kind = 1, kinds do
@@ -16,13 +21,13 @@ for kind = 1, kinds do
   ready = ready + due_now + expired + redis.call('ZCARD', key(kind, SUSPECT))
   delayed = delayed + redis.call('ZCARD', due) - due_now
   leased = leased + redis.call('ZCOUNT', expiry, '(' .. now, '(+inf')
-  if due_now > 0 then look_at(redis.call('ZRANGE', due, 0, 0)[1]) end
-  if expired > 0 then look_at(redis.call('ZRANGE', expiry, 0, 0)[1]) end
+  look_at(redis.call('ZRANGE', due, '-inf', now * 10 + 9, 'BYSCORE', 'LIMIT', 0, LOOKED_AT))
+  look_at(redis.call('ZRANGE', expiry, '-inf', now, 'BYSCORE', 'LIMIT', 0, LOOKED_AT))
+  look_at(redis.call('ZRANGE', key(kind, SUSPECT), 0, LOOKED_AT - 1))
   for priority = 0, 9 do
     local line = key(kind, READY + priority)
     ready = ready + redis.call('LLEN', line)
-    look_at(redis.call('LINDEX', line, 0))
-    look_at(redis.call('ZRANGE', key(kind, SUSPECT), priority, priority, 'BYSCORE', 'LIMIT', 0, 1)[1])
+    look_at(redis.call('LRANGE', line, 0, LOOKED_AT - 1))
   end
 end
 return { ready, delayed, leased, oldest }

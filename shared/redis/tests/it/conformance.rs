@@ -7,78 +7,93 @@ use haul_core::Dispatch;
 use haul_redis::RedisDispatch;
 use haul_testkit::redis::{Cluster, Options, Server};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-/// A server for each promise.
-struct Alone;
+/// The servers of one promise: emptied for each dispatch that it makes, of which it uses the last.
+enum Servers {
+    Alone(Server),
+    /// One cluster for all promises, which take turns.
+    Cluster(MutexGuard<'static, Cluster>),
+}
 
-struct AloneWorld {
-    server: Server,
+impl Servers {
+    async fn cluster() -> Self {
+        static SHARED: OnceLock<Mutex<Cluster>> = OnceLock::new();
+        Self::Cluster(SHARED.get_or_init(|| Mutex::new(Cluster::start(3, 0).unwrap())).lock().await)
+    }
+
+    async fn alone() -> Self {
+        Self::Alone(Server::start(&Options::default()).unwrap())
+    }
+
+    fn urls(&self) -> String {
+        match self {
+            Self::Alone(server) => server.url(),
+            Self::Cluster(cluster) => cluster.urls(),
+        }
+    }
+
+    fn flush(&self) {
+        let servers = match self {
+            Self::Alone(server) => std::slice::from_ref(server),
+            Self::Cluster(cluster) => &cluster.servers,
+        };
+        for server in servers {
+            server.cli(&["FLUSHALL"]).unwrap();
+        }
+    }
+}
+
+struct World {
+    servers: Arc<Servers>,
     dispatch: Arc<RedisDispatch>,
 }
+
+impl World {
+    async fn on(servers: &Arc<Servers>) -> Arc<dyn DispatchWorld> {
+        servers.flush();
+        let dispatch = Arc::new(connect(&servers.urls()).await);
+        Arc::new(Self { servers: servers.clone(), dispatch })
+    }
+}
+
+#[async_trait]
+impl DispatchWorld for World {
+    fn dispatch(&self) -> Arc<dyn Dispatch> {
+        self.dispatch.clone()
+    }
+
+    async fn lose(&self) {
+        self.servers.flush();
+    }
+}
+
+#[derive(Default)]
+struct Alone(OnceCell<Arc<Servers>>);
 
 #[async_trait]
 impl DispatchHarness for Alone {
     async fn fresh(&self) -> Arc<dyn DispatchWorld> {
-        let server = Server::start(&Options::default()).unwrap();
-        let dispatch = Arc::new(connect(&server.url()).await);
-        Arc::new(AloneWorld { server, dispatch })
+        World::on(self.0.get_or_init(async || Arc::new(Servers::alone().await)).await).await
     }
 }
 
-#[async_trait]
-impl DispatchWorld for AloneWorld {
-    fn dispatch(&self) -> Arc<dyn Dispatch> {
-        self.dispatch.clone()
-    }
-
-    async fn lose(&self) {
-        self.server.cli(&["FLUSHALL"]).unwrap();
-    }
-}
-
-/// One cluster for all promises, emptied before each: they take turns.
-struct Clustered;
-
-struct ClusteredWorld {
-    cluster: MutexGuard<'static, Cluster>,
-    dispatch: Arc<RedisDispatch>,
-}
-
-fn flush(cluster: &Cluster) {
-    for server in &cluster.servers {
-        server.cli(&["FLUSHALL"]).unwrap();
-    }
-}
+#[derive(Default)]
+struct Clustered(OnceCell<Arc<Servers>>);
 
 #[async_trait]
 impl DispatchHarness for Clustered {
     async fn fresh(&self) -> Arc<dyn DispatchWorld> {
-        static SHARED: OnceLock<Mutex<Cluster>> = OnceLock::new();
-        let cluster = SHARED.get_or_init(|| Mutex::new(Cluster::start(3, 0).unwrap())).lock().await;
-        flush(&cluster);
-        let dispatch = Arc::new(connect(&cluster.urls()).await);
-        Arc::new(ClusteredWorld { cluster, dispatch })
-    }
-}
-
-#[async_trait]
-impl DispatchWorld for ClusteredWorld {
-    fn dispatch(&self) -> Arc<dyn Dispatch> {
-        self.dispatch.clone()
-    }
-
-    async fn lose(&self) {
-        flush(&self.cluster);
+        World::on(self.0.get_or_init(async || Arc::new(Servers::cluster().await)).await).await
     }
 }
 
 mod alone {
     use super::Alone;
-    haul_conformance::dispatch_tests!(Alone);
+    haul_conformance::dispatch_tests!(Alone::default());
 }
 
 mod clustered {
     use super::Clustered;
-    haul_conformance::dispatch_tests!(Clustered);
+    haul_conformance::dispatch_tests!(Clustered::default());
 }

@@ -3,9 +3,10 @@
 
 use crate::world::{Worker, connect, from_now, kind, queue_on, ticket, tickets};
 use haul_core::{
-    Dispatch, Priority,
+    Dispatch, Priority, QueueRef,
     dispatch::{Next, Settlement, Ticket},
 };
+use haul_redis::RedisDispatch;
 use haul_testkit::redis::{Options, Server};
 use std::time::{Duration, Instant};
 
@@ -56,30 +57,55 @@ async fn a_delayed_ticket_takes_what_a_sorted_set_takes() {
 async fn rates() {
     let server = Server::start(&Options::default()).unwrap();
     let dispatch = connect(&server.url()).await;
-    let a = kind("a");
-    for backlog in [10_000, 100_000, 1_000_000] {
-        let queue = queue_on(&dispatch, std::slice::from_ref(&a)).await;
-        let all = tickets(&a, backlog);
+    let kinds: Vec<_> = (0..20).map(|n| kind(&format!("kind-{n}"))).collect();
+    println!("batches of 500, one caller at a time");
+    for (backlog, kind_count, delayed) in [
+        (10_000, 1, false),
+        (100_000, 1, false),
+        (1_000_000, 1, false),
+        (100_000, 5, false),
+        (100_000, 20, false),
+        (100_000, 1, true),
+        (1_000_000, 1, true),
+    ] {
+        let kinds = &kinds[..kind_count];
+        let queue = queue_on(&dispatch, kinds).await;
+        let mut all: Vec<_> = (0..backlog).map(|n| ticket(&kinds[n % kind_count])).collect();
+        // Late enough that all are in before the first is due, early enough to wait for.
+        let due = from_now(Duration::from_millis(1_000 + backlog as u64 / 100));
+        for ticket in all.iter_mut().filter(|_| delayed) {
+            ticket.due = Some(due);
+        }
         let begun = Instant::now();
         for batch in all.chunks(500) {
             dispatch.enqueue(&queue, batch).await.unwrap();
         }
         let enqueue = per_second(backlog, begun.elapsed());
-        let worker = Worker::new(std::slice::from_ref(&a));
-        let (mut drained, begun) = (0, Instant::now());
-        loop {
-            let leases = worker.take(&dispatch, &queue, 500).await;
-            if leases.is_empty() {
-                break;
-            }
-            drained += leases.len();
-            let done: Vec<_> = leases.into_iter().map(|lease| Settlement { lease, next: Next::Done }).collect();
-            dispatch.settle(&queue, &done).await.unwrap();
+        if delayed {
+            tokio::time::sleep(due.since(from_now(Duration::ZERO))).await;
         }
-        assert_eq!(drained, backlog);
-        println!("{backlog}: enqueue {enqueue}/s, claim + settle {}/s", per_second(drained, begun.elapsed()));
+        let drained = drain(&dispatch, &queue, &Worker::new(kinds), backlog, 500).await;
+        let what = if delayed { "delayed" } else { "ready" };
+        println!("{backlog} {what}, {kind_count} kinds: enqueue {enqueue}/s, claim + settle {drained}/s");
     }
-    println!("{}", server.cli(&["INFO", "commandstats"]).unwrap());
+    for kind_count in [1, 20] {
+        let kinds = &kinds[..kind_count];
+        let queue = queue_on(&dispatch, kinds).await;
+        dispatch.enqueue(&queue, &tickets(&kinds[0], 5_000)).await.unwrap();
+        let drained = drain(&dispatch, &queue, &Worker::new(kinds), 5_000, 1).await;
+        println!("one at a time, {kind_count} kinds: claim + settle {drained}/s");
+    }
+}
+
+async fn drain(dispatch: &RedisDispatch, queue: &QueueRef, worker: &Worker, count: usize, batch: usize) -> u64 {
+    let (mut left, begun) = (count, Instant::now());
+    while left > 0 {
+        let leases = worker.take(dispatch, queue, batch).await;
+        left -= leases.len();
+        let done: Vec<_> = leases.into_iter().map(|lease| Settlement { lease, next: Next::Done }).collect();
+        dispatch.settle(queue, &done).await.unwrap();
+    }
+    per_second(count, begun.elapsed())
 }
 
 fn per_second(count: usize, took: Duration) -> u64 {
