@@ -78,6 +78,24 @@ pub async fn many_tickets_that_are_due_at_once_all_come(stage: Stage) {
     assert_eq!(claimed.into_iter().collect::<Vec<_>>(), ids(&tickets));
 }
 
+pub async fn what_is_due_of_other_kinds_does_not_hold_up_a_kind(stage: Stage) {
+    // Thousands that nobody handles are due before it: promotion is bounded, and must not be spent on them.
+    let long_ago = Some(stage.now().minus(LONG));
+    let others: Vec<Ticket> = stage.tickets("b", 5_000).into_iter().map(|t| Ticket { due: long_ago, ..t }).collect();
+    stage.enqueue(&others).await;
+    let ticket = Ticket { due: Some(stage.now()), ..stage.ticket("a") };
+    stage.enqueue(slice::from_ref(&ticket)).await;
+    let came = crate::eventually("the ticket of the kind comes", async || {
+        let (claim, _) = stage.claim_by(ProcessId::random(), &[("a", 5)], 5, LONG).await;
+        let wait = claim.next_in;
+        let told = claim.tickets.len() == 1 || wait.is_some_and(|wait| wait <= SHORT);
+        assert!(told, "told to wait for {wait:?} beside a due ticket");
+        claim.tickets.first().map(|ticket| ticket.id)
+    })
+    .await;
+    assert_eq!(came, ticket.id);
+}
+
 pub async fn a_short_claim_while_more_is_due_says_so(stage: Stage) {
     let due = Some(stage.now().minus(Duration::from_secs(5)));
     let tickets: Vec<Ticket> = stage.tickets("a", 5_000).into_iter().map(|ticket| Ticket { due, ..ticket }).collect();

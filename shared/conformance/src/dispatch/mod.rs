@@ -69,6 +69,7 @@ macro_rules! __dispatch_promises {
                 what_becomes_due_comes_in_the_order_of_its_time,
                 what_becomes_due_keeps_its_priority_and_kind,
                 many_tickets_that_are_due_at_once_all_come,
+                what_is_due_of_other_kinds_does_not_hold_up_a_kind,
                 a_short_claim_while_more_is_due_says_so,
             }
             lease {
@@ -123,6 +124,8 @@ macro_rules! __dispatch_promises {
                 a_rebuild_drops_what_waited_and_keeps_the_leases,
                 a_rebuild_drops_the_kinds_that_it_names,
                 a_ticket_enqueued_during_a_rebuild_is_kept,
+                a_ticket_that_goes_back_during_a_rebuild_is_kept,
+                a_lease_that_expires_during_a_rebuild_comes_back_once,
                 one_rebuild_of_a_queue_at_a_time,
                 one_of_many_who_begin_a_rebuild_at_once_gets_the_right,
                 a_right_that_has_ended_does_nothing,
@@ -133,6 +136,8 @@ macro_rules! __dispatch_promises {
                 a_lease_is_taken_up_again_in_a_lost_queue,
                 a_lease_that_another_took_up_is_not_taken_up_twice,
                 a_lease_taken_up_beside_its_rebuilt_ticket_is_not_given_out,
+                a_lease_taken_up_again_is_settled_like_any_other,
+                a_thousand_leases_are_taken_up_again,
                 a_lease_taken_up_again_expires_like_any_other,
                 many_tickets_are_rebuilt,
             }
@@ -141,6 +146,7 @@ macro_rules! __dispatch_promises {
                 a_wake_up_before_the_wait_is_not_lost,
                 a_wait_without_a_wake_up_ends_in_time,
                 a_worker_is_woken_for_each_queue_that_it_asked,
+                a_worker_that_found_some_but_not_all_it_asked_for_is_woken,
                 one_ticket_wakes_one_worker,
                 a_worker_of_the_kind_is_woken,
                 tickets_of_two_kinds_wake_a_worker_of_each,

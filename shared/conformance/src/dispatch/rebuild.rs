@@ -117,6 +117,39 @@ pub async fn a_ticket_enqueued_during_a_rebuild_is_kept(stage: Stage) {
     assert_eq!(stage.counts().await, (0, 1, 2));
 }
 
+pub async fn a_ticket_that_goes_back_during_a_rebuild_is_kept(stage: Stage) {
+    let tickets = stage.tickets("a", 3);
+    stage.enqueue(&tickets).await;
+    let held = stage.claim(3).await;
+    let token = stage.begun().await;
+    stage.settle(&held[..1], Next::Release).await;
+    // The rebuild skips what is leased: only the release can bring it back.
+    assert!(stage.add(&stage.queue, token, &tickets[1..], LONG).await);
+    stage.settle(&held[1..2], Next::Release).await;
+    stage.settle(&held[2..], Next::Park(stage.later())).await;
+    assert!(stage.finish(&stage.queue, token).await);
+    let mut claimed = stage.claim_ids(10).await;
+    claimed.sort();
+    assert_eq!(claimed, ids(&tickets[..2]));
+    assert_eq!(stage.counts().await, (0, 1, 2));
+}
+
+pub async fn a_lease_that_expires_during_a_rebuild_comes_back_once(stage: Stage) {
+    let tickets = stage.tickets("a", 2);
+    stage.enqueue(&tickets).await;
+    let held = stage.claim(2).await;
+    let token = stage.begun().await;
+    assert_eq!(stage.extend(&held, SHORT).await, [true; 2]);
+    sleep(2 * SHORT).await;
+    // Whether it is told as unsettled before or after its lease has ended: it must be there, and once.
+    assert!(stage.add(&stage.queue, token, &tickets[..1], LONG).await);
+    assert!(stage.finish(&stage.queue, token).await);
+    let mut claimed = stage.claim_ids(10).await;
+    claimed.extend(stage.claim_ids(10).await);
+    claimed.sort();
+    assert_eq!(claimed, ids(&tickets));
+}
+
 pub async fn one_rebuild_of_a_queue_at_a_time(stage: Stage) {
     let token = stage.begun().await;
     assert_eq!(stage.begin(&stage.queue, LONG).await, None);
@@ -237,6 +270,29 @@ pub async fn a_lease_taken_up_beside_its_rebuilt_ticket_is_not_given_out(stage: 
     assert!(stage.finish(&stage.queue, token).await);
     assert_eq!(stage.claim_ids(10).await, [], "the job is leased");
     assert_eq!(stage.extend(&held, LONG).await, [true]);
+}
+
+pub async fn a_lease_taken_up_again_is_settled_like_any_other(stage: Stage) {
+    let tickets = stage.tickets("a", 3);
+    stage.enqueue(&tickets).await;
+    let held = stage.claim(3).await;
+    stage.world.lose().await;
+    assert_eq!(stage.extend(&held, LONG).await, [true; 3]);
+    stage.settle(&held[..1], Next::Done).await;
+    let token = stage.begun().await;
+    stage.settle(&held[1..2], Next::Release).await;
+    stage.settle(&held[2..], Next::Park(stage.later())).await;
+    assert!(stage.finish(&stage.queue, token).await);
+    assert_eq!(stage.claim_ids(10).await, [tickets[1].id]);
+    assert_eq!(stage.counts().await, (0, 1, 1));
+}
+
+pub async fn a_thousand_leases_are_taken_up_again(stage: Stage) {
+    stage.enqueue(&stage.tickets("a", 1_000)).await;
+    let held = stage.claim(1_000).await;
+    stage.world.lose().await;
+    assert_eq!(stage.extend(&held, LONG).await, vec![true; 1_000]);
+    assert_eq!(stage.counts().await, (0, 0, 1_000));
 }
 
 pub async fn a_lease_taken_up_again_expires_like_any_other(stage: Stage) {

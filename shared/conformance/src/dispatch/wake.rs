@@ -84,6 +84,15 @@ pub async fn a_worker_is_woken_for_each_queue_that_it_asked(stage: Stage) {
     assert_eq!(woken_for, [stage.queue.clone(), other]);
 }
 
+pub async fn a_worker_that_found_some_but_not_all_it_asked_for_is_woken(stage: Stage) {
+    stage.enqueue(&stage.tickets("a", 3)).await;
+    let worker = ProcessId::random();
+    let (claim, _) = stage.claim_by(worker, &[("a", 10)], 10, LONG).await;
+    assert_eq!(claim.tickets.len(), 3);
+    stage.enqueued().await;
+    assert!(stage.is_woken(worker, AWAKE).await, "it has room for seven more");
+}
+
 pub async fn one_ticket_wakes_one_worker(stage: Stage) {
     let mut waits = Vec::new();
     for _ in 0..6 {

@@ -66,6 +66,16 @@ pub async fn a_job_named_twice_is_cancelled_once(stage: Stage) {
     assert!(matches!(answers[1..], [Cancelled::Now | Cancelled::Already(FinalState::Cancelled)]), "{answers:?}");
 }
 
+pub async fn five_thousand_jobs_are_cancelled_at_once(stage: Stage) {
+    let jobs = stage.jobs(5_000);
+    stage.accept(&jobs).await;
+    stage.succeed(&jobs[..1_000]).await;
+    let answers = stage.cancel(&ids(&jobs)).await;
+    assert!(answers[..1_000].iter().all(|answer| *answer == Cancelled::Already(FinalState::Succeeded)));
+    assert!(answers[1_000..].iter().all(|answer| *answer == Cancelled::Now));
+    assert_eq!((answers.len(), stage.unsettled_ids().await.len()), (5_000, 0));
+}
+
 pub async fn a_cancelled_job_takes_no_more_records(stage: Stage) {
     let job = stage.accepted().await;
     stage.cancel(&[job.id]).await;

@@ -4,6 +4,7 @@ use super::stage::{Stage, ids, keyed, tenant};
 use haul_core::{
     Job, JobId,
     ledger::{Accepted, NewJob},
+    limits::IDEMPOTENCY_KEY_CHARS_MAX,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -77,6 +78,27 @@ pub async fn a_key_belongs_to_its_tenant(stage: Stage) {
     let batch = [keyed(ours.clone(), "k", 1), keyed(theirs.clone(), "k", 2)];
     assert_eq!(stage.accept_keyed(&batch).await, [Accepted::New; 2]);
     assert_eq!(stage.unsettled_ids().await, ids(&[ours, theirs]));
+}
+
+pub async fn keys_are_compared_byte_for_byte(stage: Stage) {
+    let long = "x".repeat(IDEMPOTENCY_KEY_CHARS_MAX);
+    // Letters in another case, a space at the end, the two ways to write "é", and quotes.
+    let keys = ["k", "K", "k ", " k", "\u{e9}", "e\u{301}", "'; --", "\\", "%", "_", &long];
+    let batch: Vec<NewJob> = keys.iter().map(|key| keyed(stage.job(), key, 1)).collect();
+    assert_eq!(stage.accept_keyed(&batch).await, vec![Accepted::New; keys.len()]);
+    let again: Vec<NewJob> = keys.iter().map(|key| keyed(stage.job(), key, 1)).collect();
+    let replayed: Vec<Accepted> = batch.iter().map(|new| Accepted::Replayed(new.job.id)).collect();
+    assert_eq!(stage.accept_keyed(&again).await, replayed);
+}
+
+pub async fn a_thousand_keys_are_answered_at_once(stage: Stage) {
+    let batch =
+        |request| -> Vec<NewJob> { (0..1_000).map(|n| keyed(stage.job(), &format!("key {n}"), request)).collect() };
+    let first = batch(1);
+    assert_eq!(stage.accept_keyed(&first).await, vec![Accepted::New; 1_000]);
+    assert_eq!(stage.accept_keyed(&batch(2)).await, vec![Accepted::KeyReused; 1_000]);
+    let replayed: Vec<Accepted> = first.iter().map(|new| Accepted::Replayed(new.job.id)).collect();
+    assert_eq!(stage.accept_keyed(&batch(1)).await, replayed);
 }
 
 pub async fn a_key_outlives_its_jobs_end(stage: Stage) {

@@ -4,7 +4,8 @@ use super::stage::{Stage, ids, kind, queue};
 use bytes::Bytes;
 use haul_core::{
     Job,
-    ledger::{BatchRecorded, Entry, Record, Recorded},
+    ledger::{BatchRecorded, Entry, LedgerError, Record, Recorded},
+    limits::{FOLLOW_UPS_MAX, KINDS_PER_QUEUE_MAX},
     outcome::{Failure, FinalState, JobError, Outcome},
 };
 use std::{slice, time::Duration};
@@ -162,6 +163,23 @@ pub async fn follow_ups_come_with_the_record_that_stays(stage: Stage) {
     let taken = stage.take().await;
     let range = taken.iter().find(|taken| taken.id == receipt).map(|taken| (taken.first, taken.last));
     assert_eq!(range, Some((ups[0].id, ups[3].id)), "one receipt covers all follow-ups of the batch");
+}
+
+pub async fn as_many_follow_ups_as_are_allowed_are_accepted(stage: Stage) {
+    let job = stage.accepted().await;
+    let ups = stage.jobs(FOLLOW_UPS_MAX);
+    stage.record(&[Record { follow_ups: ups.clone(), ..stage.success(&job, 1) }]).await;
+    assert_eq!(stage.unsettled_ids().await, ids(&ups));
+}
+
+pub async fn follow_ups_beyond_a_limit_leave_nothing_behind(stage: Stage) {
+    let job = stage.accepted().await;
+    let with = |n: usize| Job { kind: kind(&format!("kind-{n}")), ..stage.job() };
+    let record = Record { follow_ups: (0..=KINDS_PER_QUEUE_MAX).map(with).collect(), ..stage.success(&job, 1) };
+    let answer = stage.ledger.record(slice::from_ref(&record), stage.me).await;
+    assert!(matches!(answer, Err(LedgerError::LimitReached(_))), "the limit was not told: {answer:?}");
+    assert_eq!(stage.outcome(&job).await, None, "all or none: the outcome would stand without its follow-ups");
+    assert_eq!(stage.unsettled_ids().await, [job.id]);
 }
 
 pub async fn follow_ups_make_their_queue_known(stage: Stage) {
