@@ -13,8 +13,8 @@
 //! Each promise gets a harness of its own, made by that expression (which may `await`) inside the test's runtime. What
 //! a harness must do is small: [`ledger::LedgerHarness`] and [`dispatch::DispatchHarness`].
 //!
-//! [`reference`] is the yardstick: the property tests compare adapters with it. The tests of this crate hold adapters that break
-//! one promise each, and show that the suites find every one of them.
+//! [`reference`] is the yardstick: the property tests compare adapters with it. The tests of this crate hold adapters
+//! that break one promise each, and show that the suites find every one of them.
 //!
 //! Promises do not rely on real time where they can: what must hold is given long leases, what must expire is given
 //! short ones and waited for with a generous limit.

@@ -2,7 +2,10 @@
 
 use futures::future::LocalBoxFuture;
 use std::{fmt::Debug, time::Duration};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
 
 /// How long one promise may take before it counts as broken: far more than any needs on a busy machine.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -48,17 +51,21 @@ pub async fn eventually<T>(what: impl Debug, mut look: impl AsyncFnMut() -> Opti
 /// Runs all of them at the same time, each on a task of its own; gives their answers in order.
 ///
 /// # Panics
-/// When one of them panics.
+/// As soon as one of them panics; the others are aborted.
 pub(crate) async fn at_once<T: Send + 'static>(
     tasks: impl IntoIterator<Item: Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
-    let tasks: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
-    let mut answers = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        match task.await {
+    let mut running = JoinSet::new();
+    for (index, task) in tasks.into_iter().enumerate() {
+        running.spawn(async move { (index, task.await) });
+    }
+    let mut answers = Vec::with_capacity(running.len());
+    while let Some(ended) = running.join_next().await {
+        match ended {
             Ok(answer) => answers.push(answer),
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
-    answers
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }

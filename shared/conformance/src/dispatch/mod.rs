@@ -14,6 +14,7 @@ pub mod model;
 pub mod order;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod rebuild;
+mod runner;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod settle;
 mod stage;

@@ -1,9 +1,12 @@
 //! Wake-ups: whoever is idle learns at once what it can do, and nobody polls.
 
-use super::stage::{LONG, SHORT, Stage, kind, leases};
+use super::{
+    runner::{ASLEEP, Runner},
+    stage::{LONG, SHORT, Stage, kind},
+};
 use haul_core::{
-    Dispatch, ProcessId,
-    dispatch::{ClaimRequest, Lease, LeaseToken, Next, Settlement, Ticket},
+    ProcessId,
+    dispatch::{Next, Ticket},
     name::QueueRef,
 };
 use std::{slice, sync::Arc, time::Duration};
@@ -12,8 +15,6 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How long a worker waits that nobody wakes: longer than any promise may take.
-const ASLEEP: Duration = Duration::from_secs(300);
 /// How soon a wake-up arrives, on the slowest machine.
 const AWAKE: Duration = Duration::from_secs(20);
 
@@ -294,48 +295,7 @@ pub async fn no_ticket_lies_while_workers_sleep(stage: Stage) {
     }
 }
 
-/// A worker that does what its dispatch tells it: claim, and wait as long as it is told.
-struct Runner {
-    dispatch: Arc<dyn Dispatch>,
-    queue: QueueRef,
-    worker: ProcessId,
-}
-
-impl Runner {
-    /// Claims one ticket of kind "a"; how long to wait when there is none.
-    async fn claim(&self) -> Result<Lease, Duration> {
-        let (kinds, token) = ([(kind("a"), 1)], LeaseToken::random());
-        let (queue, worker) = (&self.queue, self.worker);
-        let request = ClaimRequest { queue, kinds: &kinds, limit: 1, worker, token, lease: LONG };
-        let claim = self.dispatch.claim(&request).await.expect("a claim is answered");
-        let wait = claim.next_in.unwrap_or(ASLEEP);
-        leases(&claim, token).pop().ok_or(wait)
-    }
-
-    async fn find(&self) -> Option<Lease> {
-        self.claim().await.ok()
-    }
-
-    /// Finds one ticket, however long it takes, and ends it.
-    async fn run_one(&mut self) -> Lease {
-        loop {
-            match self.claim().await {
-                Ok(lease) => {
-                    let done = Settlement { lease: lease.clone(), next: Next::Done };
-                    self.dispatch.settle(&self.queue, &[done]).await.expect("a lease is settled");
-                    return lease;
-                }
-                Err(wait) => drop(self.dispatch.wait(self.worker, wait).await),
-            }
-        }
-    }
-}
-
 impl Stage {
-    fn runner(&self) -> Runner {
-        Runner { dispatch: self.world.dispatch(), queue: self.queue.clone(), worker: ProcessId::random() }
-    }
-
     /// Lets a worker fall asleep, then does something that makes the ticket claimable, and expects it to be found.
     async fn found_after(&self, what: &str, ticket: Ticket, act: impl AsyncFnOnce()) {
         let mut runner = self.runner();

@@ -43,8 +43,8 @@ pub trait LedgerWorld: Send + Sync + 'static {
     /// The ledger. Called again, it may give another handle to the same store, as a second process has one.
     fn ledger(&self) -> Arc<dyn Ledger>;
 
-    /// Makes what is stored with a time of its own older by `by`: when receipts were made and taken, when processes were
-    /// last seen, when idempotency keys expire. What carries its time in a job's id stays as it is.
+    /// Makes what is stored with a time of its own older by `by`: when receipts were made and taken, when processes
+    /// were last seen, when idempotency keys expire. What carries its time in a job's id stays as it is.
     async fn age(&self, by: Duration);
 }
 

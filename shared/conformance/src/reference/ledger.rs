@@ -1,6 +1,6 @@
 //! The reference ledger: one lock around [`State`], and a clock that can be moved.
 
-use super::ledger_state::State;
+use super::state::State;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use haul_core::{

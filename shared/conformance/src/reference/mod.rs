@@ -5,8 +5,8 @@
 
 mod dispatch;
 mod ledger;
-mod ledger_state;
 mod queue;
+mod state;
 
 pub use dispatch::ReferenceDispatch;
 pub use ledger::ReferenceLedger;

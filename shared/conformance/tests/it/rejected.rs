@@ -73,7 +73,9 @@ rejected! { breaks_ledger:
     a_ledger_that_drops_a_receipt_when_it_is_taken = L::DropsReceiptsWhenTaken => [
         "receipts::a_taken_receipt_comes_back_for_its_final_sweep_after_a_minute",
     ];
-    a_ledger_that_gives_a_receipt_to_two = L::GivesReceiptsToTwo => ["receipts::a_receipt_is_never_given_to_two_callers"];
+    a_ledger_that_gives_a_receipt_to_two = L::GivesReceiptsToTwo => [
+        "receipts::a_receipt_is_never_given_to_two_callers",
+    ];
     a_ledger_that_lets_a_later_outcome_win = L::LaterOutcomeWins => [
         "record::the_first_outcome_stays",
         "cancel::a_cancelled_job_takes_no_more_records",
@@ -99,7 +101,9 @@ rejected! { breaks_ledger:
     a_ledger_that_leaves_follow_ups_without_a_receipt = L::FollowUpsWithoutReceipt => [
         "record::follow_ups_come_with_the_record_that_stays",
     ];
-    a_ledger_that_cancels_foreign_jobs = L::CancelsForeignJobs => ["cancel::an_unknown_or_foreign_job_is_not_cancelled"];
+    a_ledger_that_cancels_foreign_jobs = L::CancelsForeignJobs => [
+        "cancel::an_unknown_or_foreign_job_is_not_cancelled",
+    ];
     a_ledger_that_shows_foreign_jobs = L::ShowsForeignJobs => ["look::a_job_of_another_tenant_does_not_exist"];
     a_ledger_that_forgets_cancelled_jobs = L::SettledForgetsCancelled => [
         "cancel::settled_names_exactly_the_jobs_with_an_outcome",
@@ -119,10 +123,14 @@ rejected! { breaks_ledger:
         "crowd::closing_minutes_beside_writers_loses_no_job",
         "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
     ];
-    a_ledger_that_closes_young_minutes = L::ClosesYoungMinutes => ["unsettled::a_minute_that_is_still_young_stays_open"];
+    a_ledger_that_closes_young_minutes = L::ClosesYoungMinutes => [
+        "unsettled::a_minute_that_is_still_young_stays_open",
+    ];
     a_ledger_that_never_closes_a_minute = L::NeverCloses => ["unsettled::minutes_in_which_all_is_settled_are_closed"];
     a_ledger_that_does_not_reopen = L::DoesNotReopen => ["unsettled::a_reopened_minute_is_read_again"];
-    a_ledger_that_sorts_kinds_as_people_do = L::SortsKindsAsPeopleDo => ["queues::kinds_come_in_the_order_of_their_bytes"];
+    a_ledger_that_sorts_kinds_as_people_do = L::SortsKindsAsPeopleDo => [
+        "queues::kinds_come_in_the_order_of_their_bytes",
+    ];
     a_ledger_that_forgets_a_pause = L::ForgetsPauses => ["queues::later_jobs_leave_the_pause_alone"];
     a_ledger_whose_events_end = L::EventsEnd => ["queues::the_stream_of_events_does_not_end"];
 }

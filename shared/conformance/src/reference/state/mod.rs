@@ -1,31 +1,21 @@
 //! What the reference ledger holds, and the rules over it. Plain and single-threaded: every method is one transaction.
 
+mod look;
+mod receipts;
+mod unsettled;
+
 use haul_core::{
     Job, JobId, Kind, ProcessId, Tenant, Timestamp,
     ledger::{
-        Accepted, BatchAccepted, BatchRecorded, Cancelled, Entry, Filter, LedgerError, Loaded, NewJob, Page, QueueInfo,
-        Receipt, ReceiptId, Record, Recorded, Result, StateFilter, Unsettled, UnsettledPage,
+        Accepted, BatchAccepted, BatchRecorded, Cancelled, Entry, LedgerError, NewJob, QueueInfo, ReceiptId, Record,
+        Recorded, Result,
     },
     limits::{KINDS_PER_QUEUE_MAX, QUEUES_MAX},
     name::QueueRef,
     outcome::{Failure, FinalState, JobRecord, Outcome},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    ops::Bound,
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// How long after its last heartbeat a process counts as gone.
-const GONE_AFTER: Duration = Duration::from_secs(15);
-/// How old the receipt of a living process may get.
-const RECEIPT_AGE_MAX: Duration = Duration::from_secs(180);
-/// How long after a receipt was taken it is swept again.
-const SWEEP_AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// How long after its end nothing more can come into a minute.
-const MINUTE_GRACE: Duration = Duration::from_secs(600);
-/// Minutes closed per call.
-const CLOSE_MAX: usize = 60;
 /// Jobs looked at per page. Small, so that callers meet short pages.
 const CANDIDATES_MAX: usize = 500;
 
@@ -87,7 +77,7 @@ struct Unknown {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(in crate::reference) struct State {
     jobs: BTreeMap<JobId, Stored>,
     keys: HashMap<(Tenant, String), StoredKey>,
     queues: BTreeMap<QueueRef, StoredQueue>,
@@ -97,7 +87,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn accept(
+    pub(in crate::reference) fn accept(
         &mut self,
         now: Timestamp,
         jobs: &[NewJob],
@@ -185,52 +175,12 @@ impl State {
         Ok(unknown)
     }
 
-    pub(super) fn drop_receipts(&mut self, receipts: &[ReceiptId]) {
-        for receipt in receipts {
-            self.receipts.remove(receipt);
-        }
-    }
-
-    pub(super) fn release_receipts(&mut self, receipts: &[ReceiptId]) {
-        for receipt in receipts {
-            if let Some(stored) = self.receipts.get_mut(receipt) {
-                stored.owner = ProcessId::NOBODY;
-            }
-        }
-    }
-
-    pub(super) fn heartbeat(&mut self, now: Timestamp, process: ProcessId) {
-        self.seen.insert(process, now);
-    }
-
-    pub(super) fn take_receipts(&mut self, now: Timestamp, limit: usize) -> Vec<Receipt> {
-        let seen = &self.seen;
-        let alive = |owner: &ProcessId| seen.get(owner).is_some_and(|seen| now.since(*seen) < GONE_AFTER);
-        let ripe = |receipt: &StoredReceipt| match receipt.taken_at {
-            Some(taken_at) => now.since(taken_at) >= SWEEP_AGAIN_AFTER,
-            None => !alive(&receipt.owner) || now.since(receipt.created_at) >= RECEIPT_AGE_MAX,
-        };
-        let ripe = self.receipts.iter_mut().filter(|(_, receipt)| ripe(receipt)).take(limit);
-        let take = |(id, receipt): (&ReceiptId, &mut StoredReceipt)| {
-            let is_final = receipt.taken_at.replace(now).is_some();
-            Receipt { id: *id, first: receipt.first, last: receipt.last, is_final }
-        };
-        ripe.map(take).collect()
-    }
-
-    pub(super) fn load(&self, ids: &[JobId]) -> Vec<Loaded> {
-        let ids: BTreeSet<&JobId> = ids.iter().collect();
-        let stored = ids.into_iter().filter_map(|id| self.jobs.get(id));
-        let load = |stored: &Stored| Loaded {
-            job: stored.job.clone(),
-            failures: stored.failure_count(),
-            due: stored.due(),
-            outcome: stored.state(),
-        };
-        stored.map(load).collect()
-    }
-
-    pub(super) fn record(&mut self, now: Timestamp, records: &[Record], owner: ProcessId) -> Result<BatchRecorded> {
+    pub(in crate::reference) fn record(
+        &mut self,
+        now: Timestamp,
+        records: &[Record],
+        owner: ProcessId,
+    ) -> Result<BatchRecorded> {
         let (mut ended, mut failed) = (HashSet::new(), HashSet::new());
         let mut stays = |record: &Record| {
             let Some(stored) = self.jobs.get(&record.job).filter(|stored| stored.job.tenant == record.tenant) else {
@@ -273,7 +223,7 @@ impl State {
         stored.outcome = Some(outcome);
     }
 
-    pub(super) fn cancel(&mut self, tenant: &Tenant, ids: &[JobId], at: Timestamp) -> Vec<Cancelled> {
+    pub(in crate::reference) fn cancel(&mut self, tenant: &Tenant, ids: &[JobId], at: Timestamp) -> Vec<Cancelled> {
         let mut cancel = |id: &JobId| {
             let stored = self.jobs.get_mut(id).filter(|stored| stored.job.tenant == *tenant);
             let Some(stored) = stored else { return Cancelled::Unknown };
@@ -288,78 +238,7 @@ impl State {
         ids.iter().map(&mut cancel).collect()
     }
 
-    pub(super) fn settled(&self, ids: &[JobId]) -> Vec<(JobId, FinalState)> {
-        let ids: BTreeSet<&JobId> = ids.iter().collect();
-        ids.into_iter().filter_map(|id| Some((*id, self.jobs.get(id)?.state()?))).collect()
-    }
-
-    pub(super) fn job(&self, tenant: &Tenant, id: JobId) -> Option<JobRecord> {
-        let stored = self.jobs.get(&id).filter(|stored| stored.job.tenant == *tenant)?;
-        Some(stored.record(stored.failures.values().cloned().collect()))
-    }
-
-    pub(super) fn list(&self, tenant: &Tenant, filter: &Filter, before: Option<JobId>, limit: usize) -> Page {
-        let mut page = Page::default();
-        let before = before.map_or(Bound::Unbounded, Bound::Excluded);
-        for (looked_at, (id, stored)) in self.jobs.range((Bound::Unbounded, before)).rev().enumerate() {
-            if page.jobs.len() == limit || looked_at == CANDIDATES_MAX {
-                // `before` is exclusive: the first job that was not looked at is the next one's predecessor.
-                page.next = Some(successor(*id));
-                break;
-            }
-            if stored.job.tenant == *tenant && matches(filter, stored) {
-                page.jobs.push(stored.record(stored.failures.values().next_back().cloned().into_iter().collect()));
-            }
-        }
-        page
-    }
-
-    pub(super) fn unsettled(&self, after: Option<JobId>, last: Option<JobId>, limit: usize) -> UnsettledPage {
-        let mut page = UnsettledPage::default();
-        let (mut looked_at, mut latest) = (0, after);
-        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
-        for (id, stored) in self.jobs.range((after, Bound::Unbounded)) {
-            if last.is_some_and(|last| *id > last) {
-                break;
-            }
-            if self.closed_minutes.contains(&id.created_at().minute()) {
-                continue;
-            }
-            if page.jobs.len() == limit || looked_at == CANDIDATES_MAX {
-                page.next = latest;
-                break;
-            }
-            looked_at += 1;
-            latest = Some(*id);
-            if stored.outcome.is_none() {
-                let job = &stored.job;
-                let (queue, kind) = (job.queue_ref(), job.kind.clone());
-                page.jobs.push(Unsettled { id: *id, queue, kind, priority: job.priority, due: stored.due() });
-            }
-        }
-        page
-    }
-
-    pub(super) fn reopen(&mut self, first: JobId, last: JobId) {
-        let reopened = first.created_at().minute()..=last.created_at().minute();
-        self.closed_minutes.retain(|minute| !reopened.contains(minute));
-    }
-
-    pub(super) fn close_minutes(&mut self, now: Timestamp) -> u64 {
-        let open_from = now.minus(MINUTE_GRACE).minute();
-        let mut settled: BTreeMap<i64, bool> = BTreeMap::new();
-        for (id, stored) in &self.jobs {
-            *settled.entry(id.created_at().minute()).or_insert(true) &= stored.outcome.is_some();
-        }
-        let closable = settled.into_iter().filter(|(minute, settled)| *settled && *minute < open_from);
-        let closable = closable.map(|(minute, _)| minute).filter(|minute| !self.closed_minutes.contains(minute));
-        let closable: Vec<i64> = closable.take(CLOSE_MAX).collect();
-        let closed = closable.len() as u64;
-        self.closed_minutes.extend(closable);
-        closed
-    }
-
-    pub(super) fn queues(&self) -> Vec<QueueInfo> {
+    pub(in crate::reference) fn queues(&self) -> Vec<QueueInfo> {
         let info = |(queue, stored): (&QueueRef, &StoredQueue)| QueueInfo {
             queue: queue.clone(),
             paused: stored.paused,
@@ -369,29 +248,9 @@ impl State {
         self.queues.iter().map(info).collect()
     }
 
-    pub(super) fn set_paused(&mut self, queue: &QueueRef, paused: bool) -> bool {
+    pub(in crate::reference) fn set_paused(&mut self, queue: &QueueRef, paused: bool) -> bool {
         let Some(stored) = self.queues.get_mut(queue) else { return false };
         stored.paused = paused;
         true
     }
-}
-
-fn successor(id: JobId) -> JobId {
-    JobId(uuid::Uuid::from_u128(id.0.as_u128().saturating_add(1)))
-}
-
-fn matches(filter: &Filter, stored: &Stored) -> bool {
-    let job = &stored.job;
-    let state = match filter.state {
-        None => true,
-        Some(StateFilter::Unsettled) => stored.outcome.is_none(),
-        Some(StateFilter::Final(state)) => stored.state() == Some(state),
-    };
-    let tag = |(name, value): &(String, String)| job.options.tags.get(name) == Some(value);
-    state
-        && filter.queue.as_ref().is_none_or(|queue| job.queue == *queue)
-        && filter.kind.as_ref().is_none_or(|kind| job.kind == *kind)
-        && filter.tag.as_ref().is_none_or(tag)
-        && filter.created_from.is_none_or(|from| job.created_at() >= from)
-        && filter.created_before.is_none_or(|before| job.created_at() < before)
 }

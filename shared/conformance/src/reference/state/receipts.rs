@@ -1,0 +1,50 @@
+//! Receipts, and who is alive to look after them.
+
+use super::{State, StoredReceipt};
+use haul_core::{
+    ProcessId, Timestamp,
+    ledger::{Receipt, ReceiptId},
+};
+use std::time::Duration;
+
+/// How long after its last heartbeat a process counts as gone.
+const GONE_AFTER: Duration = Duration::from_secs(15);
+/// How old the receipt of a living process may get.
+const RECEIPT_AGE_MAX: Duration = Duration::from_secs(180);
+/// How long after a receipt was taken it is swept again.
+const SWEEP_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+impl State {
+    pub(in crate::reference) fn drop_receipts(&mut self, receipts: &[ReceiptId]) {
+        for receipt in receipts {
+            self.receipts.remove(receipt);
+        }
+    }
+
+    pub(in crate::reference) fn release_receipts(&mut self, receipts: &[ReceiptId]) {
+        for receipt in receipts {
+            if let Some(stored) = self.receipts.get_mut(receipt) {
+                stored.owner = ProcessId::NOBODY;
+            }
+        }
+    }
+
+    pub(in crate::reference) fn heartbeat(&mut self, now: Timestamp, process: ProcessId) {
+        self.seen.insert(process, now);
+    }
+
+    pub(in crate::reference) fn take_receipts(&mut self, now: Timestamp, limit: usize) -> Vec<Receipt> {
+        let seen = &self.seen;
+        let alive = |owner: &ProcessId| seen.get(owner).is_some_and(|seen| now.since(*seen) < GONE_AFTER);
+        let ripe = |receipt: &StoredReceipt| match receipt.taken_at {
+            Some(taken_at) => now.since(taken_at) >= SWEEP_AGAIN_AFTER,
+            None => !alive(&receipt.owner) || now.since(receipt.created_at) >= RECEIPT_AGE_MAX,
+        };
+        let ripe = self.receipts.iter_mut().filter(|(_, receipt)| ripe(receipt)).take(limit);
+        let take = |(id, receipt): (&ReceiptId, &mut StoredReceipt)| {
+            let is_final = receipt.taken_at.replace(now).is_some();
+            Receipt { id: *id, first: receipt.first, last: receipt.last, is_final }
+        };
+        ripe.map(take).collect()
+    }
+}
