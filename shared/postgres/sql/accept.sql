@@ -1,7 +1,7 @@
 -- Accepts jobs without idempotency keys: jobs, receipt and late arrivals in one transaction and one round trip.
 --
 -- $1..$8: the jobs' columns, sorted by id, without duplicates; $9: the owner of the receipt; $10: receipts to delete.
--- The rows affected mean nothing: a job whose id is known already is skipped, so that a batch may be sent again.
+-- A job that is there already is an error, 23505: then `accept_again` is to be sent instead. See docs/decisions/0012.
 WITH done AS (
     DELETE FROM haul.receipt WHERE id = ANY ($10::uuid[])
 ), receipt AS (
@@ -17,4 +17,3 @@ WITH done AS (
 )
 INSERT INTO haul.job (id, run_at, priority, tenant, queue, kind, payload, options)
 SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[])
-ON CONFLICT (id) DO NOTHING

@@ -5,6 +5,7 @@ use crate::{
     ledger::Shared,
     partitions,
     pool::{ask, in_time},
+    queues::Unknown,
 };
 use haul_core::{
     JobId, ProcessId,
@@ -34,9 +35,26 @@ pub(crate) async fn accept(
 }
 
 async fn send(ledger: &Shared, jobs: &[NewJob], owner: ProcessId, done: &[Uuid]) -> Result<BatchAccepted> {
-    let Some(unknown) = ledger.queues.unknown_of(jobs.iter().map(|new| &new.job)) else {
-        return ask!(ledger.connections, c => write(c, jobs, owner, done));
-    };
+    if let Some(unknown) = ledger.queues.unknown_of(jobs.iter().map(|new| &new.job)) {
+        return send_and_register(ledger, unknown, jobs, owner, done).await;
+    }
+    if Keys::of(jobs).is_none() && !ledger.sent_again.is_called_for() {
+        let answer = ask!(ledger.connections, c => write_new(c, jobs, owner, done));
+        if !ledger.sent_again.is_taught_by(&answer) {
+            return answer;
+        }
+    }
+    ask!(ledger.connections, c => write(c, jobs, owner, done))
+}
+
+/// A transaction that makes what it names known.
+async fn send_and_register(
+    ledger: &Shared,
+    unknown: Unknown,
+    jobs: &[NewJob],
+    owner: ProcessId,
+    done: &[Uuid],
+) -> Result<BatchAccepted> {
     let mut lent = ledger.connections.lend().await?;
     let patience = lent.patience();
     let mut transaction = in_time(patience, lent.connection().begin()).await?;
@@ -54,6 +72,7 @@ async fn send(ledger: &Shared, jobs: &[NewJob], owner: ProcessId, done: &[Uuid])
     Ok(answer)
 }
 
+/// Writes a batch, whatever is there already.
 async fn write(
     connection: &mut PgConnection,
     jobs: &[NewJob],
@@ -61,12 +80,13 @@ async fn write(
     done: &[Uuid],
 ) -> sqlx::Result<BatchAccepted> {
     match Keys::of(jobs) {
-        None => write_plain(connection, jobs, owner, done).await,
+        None => write_again(connection, jobs, owner, done).await,
         Some(keys) => write_keyed(connection, jobs, &keys, owner, done).await,
     }
 }
 
-async fn write_plain(
+/// Writes a batch without keys of which nothing is there yet.
+async fn write_new(
     connection: &mut PgConnection,
     jobs: &[NewJob],
     owner: ProcessId,
@@ -88,8 +108,39 @@ async fn write_plain(
     )
     .execute(connection)
     .await?;
+    Ok(all_new(jobs, &columns))
+}
+
+/// Writes a batch without keys of which some may be there already.
+async fn write_again(
+    connection: &mut PgConnection,
+    jobs: &[NewJob],
+    owner: ProcessId,
+    done: &[Uuid],
+) -> sqlx::Result<BatchAccepted> {
+    let columns = JobColumns::of(jobs.iter().map(|new| &new.job));
+    sqlx::query_file!(
+        "sql/accept_again.sql",
+        &columns.ids,
+        &columns.run_ats,
+        &columns.priorities,
+        &columns.tenants as &[&str],
+        &columns.queues as &[&str],
+        &columns.kinds as &[&str],
+        &columns.payloads as &[&[u8]],
+        &columns.options as &[Option<String>],
+        owner.0,
+        done,
+    )
+    .execute(connection)
+    .await?;
+    Ok(all_new(jobs, &columns))
+}
+
+/// The answer to a batch without keys.
+fn all_new(jobs: &[NewJob], columns: &JobColumns<'_>) -> BatchAccepted {
     let receipt = columns.ids.first().map(|first| ReceiptId(JobId(*first)));
-    Ok(BatchAccepted { jobs: vec![Accepted::New; jobs.len()], receipt })
+    BatchAccepted { jobs: vec![Accepted::New; jobs.len()], receipt }
 }
 
 /// A tenant's key.

@@ -54,6 +54,13 @@ pub(crate) fn wants_partition(error: &LedgerError) -> bool {
     refusal.code().as_deref() == Some("23514") && refusal.constraint().is_none()
 }
 
+/// Whether a row was refused because another has its key.
+pub(crate) fn is_duplicate(error: &LedgerError) -> bool {
+    let LedgerError::Refused(source) = error else { return false };
+    let Some(sqlx::Error::Database(refusal)) = source.downcast_ref::<sqlx::Error>() else { return false };
+    refusal.is_unique_violation()
+}
+
 /// What is stored cannot be read by this version.
 pub(crate) fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> LedgerError {
     LedgerError::Corrupt(Box::new(error))

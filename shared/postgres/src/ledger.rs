@@ -1,7 +1,9 @@
 //! The ledger itself: connections, what is known of queues, and the way to each method's module.
 
 use crate::{
-    accept, cancel, closing,
+    accept, cancel,
+    caution::Caution,
+    closing,
     connect::{self, ConnectError},
     events, list, load,
     lock::{self, ExclusiveLock, LockError},
@@ -43,6 +45,16 @@ pub struct PostgresLedger {
 pub(crate) struct Shared {
     pub(crate) connections: Connections,
     pub(crate) queues: Queues,
+    /// About jobs that are there already.
+    pub(crate) sent_again: Caution,
+    /// About outcomes that are there already.
+    pub(crate) stale: Caution,
+}
+
+impl Shared {
+    fn new(connections: Connections) -> Self {
+        Self { connections, queues: Queues::default(), sent_again: Caution::default(), stale: Caution::default() }
+    }
 }
 
 impl fmt::Debug for PostgresLedger {
@@ -61,7 +73,7 @@ impl PostgresLedger {
         let connections =
             Connections::new(session, options.connections_max, options.acquire_timeout, options.patience());
         Ok(Self {
-            shared: Arc::new(Shared { connections, queues: Queues::default() }),
+            shared: Arc::new(Shared::new(connections)),
             plain_session: options.plain_session().map_err(ConnectError::Refused)?,
             user_session: options.user_session().map_err(ConnectError::Refused)?,
             options,

@@ -10,6 +10,7 @@
 
 mod accept;
 mod cancel;
+mod caution;
 mod closing;
 mod columns;
 mod connect;

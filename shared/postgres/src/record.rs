@@ -39,10 +39,27 @@ pub(crate) async fn record(ledger: &Shared, records: &[Record], owner: ProcessId
 }
 
 async fn send(ledger: &Shared, batch: &Batch<'_>, owner: ProcessId) -> Result<BatchRecorded> {
-    let Some(unknown) = ledger.queues.unknown_of(batch.records.iter().flat_map(|record| &record.follow_ups)) else {
-        let stays = ask!(ledger.connections, c => batch.write(c, owner))?;
-        return Ok(batch.answer(&stays));
-    };
+    let follow_ups = batch.records.iter().flat_map(|record| &record.follow_ups);
+    if let Some(unknown) = ledger.queues.unknown_of(follow_ups) {
+        return send_and_register(ledger, unknown, batch, owner).await;
+    }
+    if batch.is_plain() && !ledger.stale.is_called_for() {
+        let stays = ask!(ledger.connections, c => batch.write_outcomes(c));
+        if !ledger.stale.is_taught_by(&stays) {
+            return Ok(batch.answer(&stays?));
+        }
+    }
+    let stays = ask!(ledger.connections, c => batch.write(c, owner))?;
+    Ok(batch.answer(&stays))
+}
+
+/// A transaction that makes what its follow-ups name known.
+async fn send_and_register(
+    ledger: &Shared,
+    unknown: Unknown,
+    batch: &Batch<'_>,
+    owner: ProcessId,
+) -> Result<BatchRecorded> {
     let mut lent = ledger.connections.lend().await?;
     let patience = lent.patience();
     let mut transaction = in_time(patience, lent.connection().begin()).await?;
@@ -170,26 +187,34 @@ impl<'a> Batch<'a> {
         ids.copied().map(JobId).collect()
     }
 
-    /// Writes them. Returns the slots of those that stay.
+    /// Whether there are outcomes only.
+    fn is_plain(&self) -> bool {
+        self.failures.jobs.is_empty() && self.follow_ups.ids.is_empty()
+    }
+
+    /// Writes a plain batch of jobs without an outcome. Returns the slots of those that stay.
+    async fn write_outcomes(&self, connection: &mut PgConnection) -> sqlx::Result<HashSet<Slot>> {
+        let outcomes = &self.outcomes;
+        let rows = sqlx::query_file!(
+            "sql/record_outcomes.sql",
+            &outcomes.ids,
+            &outcomes.ats,
+            &outcomes.attempts,
+            &outcomes.states,
+            &outcomes.tenants as &[&str],
+            &outcomes.results as &[Option<&[u8]>],
+            &outcomes.errors as &[Option<&str>],
+            &outcomes.details as &[Option<&str>],
+            self.low,
+            self.high,
+        );
+        let rows = rows.fetch_all(connection).await?;
+        Ok(rows.into_iter().map(|row| (row.id, OUTCOME)).collect())
+    }
+
+    /// Writes any batch. Returns the slots of those that stay.
     async fn write(&self, connection: &mut PgConnection, owner: ProcessId) -> sqlx::Result<HashSet<Slot>> {
         let Self { outcomes, failures, follow_ups, .. } = self;
-        if failures.jobs.is_empty() && follow_ups.ids.is_empty() {
-            let rows = sqlx::query_file!(
-                "sql/record_outcomes.sql",
-                &outcomes.ids,
-                &outcomes.ats,
-                &outcomes.attempts,
-                &outcomes.states,
-                &outcomes.tenants as &[&str],
-                &outcomes.results as &[Option<&[u8]>],
-                &outcomes.errors as &[Option<&str>],
-                &outcomes.details as &[Option<&str>],
-                self.low,
-                self.high,
-            );
-            let rows = rows.fetch_all(connection).await?;
-            return Ok(rows.into_iter().map(|row| (row.id, OUTCOME)).collect());
-        }
         let (of_jobs, of_attempts): (Vec<Uuid>, Vec<i32>) = self.of.iter().copied().unzip();
         let rows = sqlx::query_file!(
             "sql/record.sql",
