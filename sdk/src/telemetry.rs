@@ -5,7 +5,10 @@
 
 use haul_core::{
     config::{LogConfig, LogFormat},
-    telemetry::{COMMIT_ROWS, COMMIT_SECONDS, RUN_SECONDS, WAIT_SECONDS},
+    telemetry::{
+        ATTEMPTS_TOTAL, COMMIT_ROWS, COMMIT_SECONDS, HTTP_REQUESTS_TOTAL, JOBS_ACCEPTED_TOTAL, REBUILDS_TOTAL,
+        REPAIRED_TICKETS_TOTAL, RUN_SECONDS, STALE_RECORDS_TOTAL, WAIT_SECONDS, WORKER_SLOTS_BUSY,
+    },
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{
@@ -88,6 +91,7 @@ impl Metrics {
             }
             Err(error) => return Err(TelemetryError::Recorder(error)),
         };
+        describe();
         Ok(METRICS.get_or_init(|| Self(handle)).clone())
     }
 
@@ -106,4 +110,29 @@ impl Metrics {
             }
         }
     }
+}
+
+/// The help texts of `/metrics`.
+fn describe() {
+    let counters = [
+        (JOBS_ACCEPTED_TOTAL, "Jobs accepted."),
+        (ATTEMPTS_TOTAL, "Attempts ended, by how they ended."),
+        (STALE_RECORDS_TOTAL, "Outcomes and failures that came too late and were not written."),
+        (REPAIRED_TICKETS_TOTAL, "Tickets that repair put into the dispatch, by cause."),
+        (REBUILDS_TOTAL, "Rebuilds of a queue that were finished."),
+        (HTTP_REQUESTS_TOTAL, "HTTP requests answered, by route and status."),
+    ];
+    let histograms = [
+        (WAIT_SECONDS, "From due to the start of the attempt, in seconds."),
+        (RUN_SECONDS, "From the start of the attempt to its end, in seconds."),
+        (COMMIT_ROWS, "Rows per group commit."),
+        (COMMIT_SECONDS, "Duration of a group commit, in seconds."),
+    ];
+    for (name, text) in counters {
+        metrics::describe_counter!(name, text);
+    }
+    for (name, text) in histograms {
+        metrics::describe_histogram!(name, text);
+    }
+    metrics::describe_gauge!(WORKER_SLOTS_BUSY, "Slots of this worker in use.");
 }

@@ -24,6 +24,7 @@ impl Migrate {
     /// Migrates.
     pub(crate) async fn run(self) -> anyhow::Result<Exit> {
         let settings = self.file.load(&[])?;
+        settings.warnings.iter().for_each(|warning| eprintln!("haul: {warning}"));
         let Some(url) = &settings.database_url else {
             return Err(usage(
                 "DATABASE_URL is not set: it names the database to migrate, as in postgres://haul@db/haul",
