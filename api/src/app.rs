@@ -23,7 +23,6 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::Semaphore, time::timeout};
-use tokio_util::task::TaskTracker;
 
 /// How long an answer waits for what only the dispatch knows.
 pub(crate) const DISPATCH_WAIT_MAX: Duration = Duration::from_millis(500);
@@ -47,8 +46,6 @@ pub(crate) struct App {
     pub(crate) bulk_slots: Arc<Semaphore>,
     pub(crate) readiness: Readiness,
     pub(crate) render_metrics: crate::RenderMetrics,
-    /// Work that outlives its request; ends with the process.
-    pub(crate) tasks: TaskTracker,
 }
 
 /// Bounds of requests.

@@ -11,7 +11,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::Semaphore,
     time::{sleep, timeout},
 };
@@ -52,6 +52,10 @@ pub(crate) async fn run(
         };
         match accepted {
             Ok((stream, _)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::trace!(%error, "a client was gone at once");
+                }
+                let stream = Lingering::new(stream, permit);
                 let connection = serve(stream, router.clone(), limits.header_timeout, shutdown.clone());
                 let cut = cut.clone();
                 connections.spawn(async move {
@@ -59,7 +63,6 @@ pub(crate) async fn run(
                         () = connection => {}
                         () = cut.cancelled() => {}
                     }
-                    drop(permit);
                 });
             }
             // The peer was gone again before it was accepted.
@@ -81,10 +84,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-async fn serve(stream: TcpStream, router: Router, header_timeout: Duration, shutdown: CancellationToken) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::trace!(%error, "a client was gone at once");
-    }
+async fn serve(stream: Lingering, router: Router, header_timeout: Duration, shutdown: CancellationToken) {
     let service = service_fn(move |request| answer(router.clone(), request));
     let mut connection = pin!(
         http1::Builder::new()
@@ -92,7 +92,7 @@ async fn serve(stream: TcpStream, router: Router, header_timeout: Duration, shut
             .header_read_timeout(header_timeout)
             // A client may end its direction and still wait for the answer.
             .half_close(true)
-            .serve_connection(TokioIo::new(Lingering::new(stream)), service)
+            .serve_connection(TokioIo::new(stream), service)
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

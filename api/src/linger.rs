@@ -13,6 +13,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
+    sync::OwnedSemaphorePermit,
     time::timeout,
 };
 
@@ -23,13 +24,15 @@ const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A TCP stream that lingers when it is dropped.
 pub(crate) struct Lingering {
     stream: Option<TcpStream>,
+    /// Its room among the connections: kept while it lingers.
+    room: Option<OwnedSemaphorePermit>,
     /// Whether the client has ended its direction: then nothing can be lost.
     is_at_end: bool,
 }
 
 impl Lingering {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream: Some(stream), is_at_end: false }
+    pub(crate) fn new(stream: TcpStream, room: OwnedSemaphorePermit) -> Self {
+        Self { stream: Some(stream), room: Some(room), is_at_end: false }
     }
 
     fn with<T>(
@@ -81,12 +84,12 @@ impl Drop for Lingering {
         let (Some(stream), false) = (self.stream.take(), self.is_at_end) else { return };
         // Without a runtime the process is about to end, and the socket with it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(linger(stream));
+            runtime.spawn(linger(stream, self.room.take()));
         }
     }
 }
 
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: TcpStream, room: Option<OwnedSemaphorePermit>) {
     let end = async {
         stream.shutdown().await?;
         tokio::io::copy(&mut (&mut stream).take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await
@@ -96,4 +99,5 @@ async fn linger(mut stream: TcpStream) {
         Ok(Err(error)) => tracing::trace!(%error, "a client was gone before its connection ended"),
         Err(_elapsed) => tracing::trace!("a client kept its connection open after its end"),
     }
+    drop(room);
 }

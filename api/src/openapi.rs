@@ -3,6 +3,8 @@
 //! Requests are read by hand (see [`crate::submit`]), so that their shapes are declared here for the document alone; a
 //! test submits the examples. Answers are documented by the types that are written.
 
+use crate::problem::ProblemType;
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use utoipa::{OpenApi, ToSchema, openapi};
 
@@ -16,6 +18,7 @@ use utoipa::{OpenApi, ToSchema, openapi};
     tags(
         (name = "jobs", description = "Submit jobs, look at them, cancel them, run them again."),
         (name = "queues", description = "Where jobs wait."),
+        (name = "ops", description = "For probes and Prometheus; needs no key."),
     ),
     components(schemas(crate::problem::ProblemBody, crate::view::BulkTotal)),
     modifiers(&Key),
@@ -45,6 +48,19 @@ impl utoipa::Modify for Key {
 /// The document without its operations: the router adds those.
 pub(crate) fn base() -> openapi::OpenApi {
     Document::openapi()
+}
+
+/// The whole document, written down: with the types of problems listed in their schema.
+pub(crate) fn write(mut document: openapi::OpenApi) -> Result<Bytes, String> {
+    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+    let problem = schemas.and_then(|schemas| schemas.get_mut("Problem"));
+    if let Some(openapi::RefOr::T(openapi::Schema::Object(problem))) = problem
+        && let Some(openapi::RefOr::T(openapi::Schema::Object(kind))) = problem.properties.get_mut("type")
+    {
+        let types = ProblemType::ALL.iter().map(|kind| format!("/problems/{}", kind.spec().slug).into());
+        kind.enum_values = Some(types.collect());
+    }
+    document.to_json().map(Bytes::from).map_err(|error| error.to_string())
 }
 
 /// A job to be done. Unknown fields are refused; optional ones may be null.

@@ -4,17 +4,16 @@ use crate::{
     app::{App, RequestId},
     gate::gate,
     openapi, ops,
-    problem::{Problem, ProblemType},
+    problem::{Problem, ProblemBody, ProblemType},
     routes::{jobs, problem, queues},
 };
 use axum::{
     Router,
     extract::{Request, State},
     middleware,
-    response::IntoResponse,
+    response::Response,
     routing::get,
 };
-use bytes::Bytes;
 use http::header;
 use std::sync::Arc;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -32,19 +31,22 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(queues::list::list))
         .routes(routes!(queues::pause::pause))
         .routes(routes!(queues::pause::resume))
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics))
 }
 
 /// Everything that the API serves.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (router, document) = documented().split_for_parts();
-    let document = Bytes::from(document.to_json().unwrap_or_default());
-    let openapi = move || async move { ([(header::CONTENT_TYPE, "application/json")], document) };
+    let document = openapi::write(document);
+    let openapi = move || async move {
+        let document = document.map_err(Problem::internal)?;
+        Ok::<_, Problem>(([(header::CONTENT_TYPE, "application/json")], document))
+    };
     router
         .route("/openapi.json", get(openapi))
         .route("/problems/{slug}", get(problem::explain))
-        .route("/healthz", get(|| async { ops::healthz() }))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(|State(app): State<Arc<App>>| async move { ops::metrics(&app.render_metrics) }))
         .fallback(|| async { Problem::new(ProblemType::NotFound, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(ProblemType::MethodNotAllowed, "the path does not take this method; see Allow")
@@ -53,6 +55,35 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn readyz(State(app): State<Arc<App>>, request: Request) -> impl IntoResponse {
+/// Says that the process runs.
+#[utoipa::path(
+    get, path = "/healthz", tag = "ops", operation_id = "health",
+    responses((status = OK, description = "It runs.", content_type = "application/json")),
+)]
+async fn healthz() -> Response {
+    ops::healthz()
+}
+
+/// Says whether the process can be sent work.
+#[utoipa::path(
+    get, path = "/readyz", tag = "ops", operation_id = "readiness",
+    responses(
+        (status = OK, description = "It can.", body = ops::Ready),
+        (
+            status = SERVICE_UNAVAILABLE, description = "It cannot; `checks` says why.", body = ProblemBody,
+            content_type = "application/problem+json",
+        ),
+    ),
+)]
+async fn readyz(State(app): State<Arc<App>>, request: Request) -> Response {
     ops::readyz(&app.readiness, RequestId::of(&request).as_str())
+}
+
+/// Shows the process's metrics, for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "ops", operation_id = "metrics",
+    responses((status = OK, description = "In Prometheus' text format.", body = String, content_type = "text/plain")),
+)]
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    ops::metrics(&app.render_metrics)
 }

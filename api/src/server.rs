@@ -117,7 +117,6 @@ impl Api {
         let intake = Intake::start(&self.settings, committer, &lanes);
         lanes.close();
 
-        let tasks = TaskTracker::new();
         let app = Arc::new(App {
             ledger: self.ledger.clone(),
             dispatch: self.dispatch,
@@ -133,7 +132,6 @@ impl Api {
             bulk_slots: Limits::bulk_slots(),
             readiness: self.readiness.clone(),
             render_metrics: self.render_metrics,
-            tasks: tasks.clone(),
         });
         let watching = app.clone();
         let ledger = self.ledger;

@@ -9,7 +9,35 @@ use utoipa::ToSchema;
 
 /// A job.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Job)]
+#[schema(as = Job, example = json!({
+    "id": "01945a7e-e9a1-7a3a-ba9a-0e9a7d0e9f5a",
+    "kind": "http.request",
+    "queue": "mail",
+    "state": "succeeded",
+    "priority": 5,
+    "payload": {"method": "POST", "url": "https://example.com/hook", "body": {"order": 7}},
+    "tags": {"order": "7"},
+    "created_at": "2026-11-22T09:00:00.000Z",
+    "run_at": "2026-11-22T09:00:00.000Z",
+    "deadline": null,
+    "timeout": "5m",
+    "attempt": 2,
+    "max_attempts": 20,
+    "retry": {"base": "1s", "cap": "1h", "max_age": "7days"},
+    "origin": null,
+    "failures": [{
+        "attempt": 1,
+        "at": "2026-11-22T09:00:00.120Z",
+        "error": {"message": "the server answered 503", "detail": null},
+        "retry_at": "2026-11-22T09:00:00.800Z"
+    }],
+    "outcome": {
+        "state": "succeeded",
+        "finished_at": "2026-11-22T09:00:00.950Z",
+        "result": {"status": 200},
+        "error": null
+    }
+}))]
 pub(crate) struct JobView<'a> {
     /// Its id, a UUIDv7: sorts by acceptance.
     #[schema(value_type = uuid::Uuid)]

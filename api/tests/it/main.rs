@@ -1,8 +1,11 @@
 //! The API as clients meet it: a real listener, raw requests, the reference ledger and dispatch behind fault wrappers.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 mod bad_input;
 mod bulk;
 mod client;
+mod embedded;
 mod faults;
 mod idempotency;
 mod jobs;

@@ -38,8 +38,20 @@ impl World {
     /// A world with settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let clock = Arc::new(Clock::new());
-        let ledger = Arc::new(FaultyLedger::new(Arc::new(ReferenceLedger::new(clock.clone()))));
-        let dispatch = Arc::new(FaultyDispatch::new(Arc::new(ReferenceDispatch::new(clock.clone()))));
+        let ledger = Arc::new(ReferenceLedger::new(clock.clone()));
+        let dispatch = Arc::new(ReferenceDispatch::new(clock.clone()));
+        Self::on(ledger, dispatch, clock, change).await
+    }
+
+    /// A world on these stores, with fault wrappers around them.
+    pub(crate) async fn on(
+        ledger: Arc<dyn Ledger>,
+        dispatch: Arc<dyn Dispatch>,
+        clock: Arc<Clock>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let ledger = Arc::new(FaultyLedger::new(ledger));
+        let dispatch = Arc::new(FaultyDispatch::new(dispatch));
         Self::over(ledger, dispatch, clock, change).await
     }
 

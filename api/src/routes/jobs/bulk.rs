@@ -68,7 +68,8 @@ pub(crate) async fn bulk(State(app): State<Arc<App>>, request: Request) -> Resul
     let request_id = RequestId::of(&request);
     let lines = Lines::new(request.into_body(), app.limits.body_bytes_max);
     let task = Bulk { out, request_id, pending: FuturesOrdered::new(), accepted: 0, rejected: 0, app: app.clone() };
-    app.tasks.spawn(async move {
+    // Holds the app: the intake does not end before its last item.
+    tokio::spawn(async move {
         task.run(lines).await;
         drop(slot);
     });

@@ -77,7 +77,7 @@ async fn set(app: &Arc<App>, queue: QueueRef, paused: bool) -> Result<Response, 
         return Err(missing());
     }
     if !tell(&*app.dispatch, &queue, paused).await {
-        app.tasks.spawn(tell_again(app.ledger.clone(), app.dispatch.clone(), queue.clone()));
+        tokio::spawn(tell_again(app.ledger.clone(), app.dispatch.clone(), queue.clone()));
     }
     let info = find(&*app.ledger, &queue).await?.ok_or_else(missing)?;
     let shown = timeout(DISPATCH_WAIT_MAX, view(app, &info)).await.unwrap_or_else(|_| without_figures(&info));
