@@ -8,6 +8,7 @@ use super::{
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     fmt::Write,
+    path::Path,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -28,8 +29,8 @@ const IDLE: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// Measures everything, in the order of the report.
-pub(crate) async fn measure(jobs: usize, seconds: u64) -> Result<Report> {
-    let stage = Stage::set_up()?;
+pub(crate) async fn measure(jobs: usize, seconds: u64, binary: Option<&Path>) -> Result<Report> {
+    let stage = Stage::set_up(binary)?;
     let mut report = Report::new("core", commit());
     report.add("bare Postgres", bare_rows_per_second(&stage)?, "rows/s in commits of 1,000", "");
 

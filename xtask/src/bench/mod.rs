@@ -24,6 +24,9 @@ pub(crate) enum Bench {
         /// Seconds of single submits
         #[arg(long, default_value_t = 10)]
         seconds: u64,
+        /// Measure this `haul` instead of building one
+        #[arg(long)]
+        binary: Option<PathBuf>,
         /// Where the JSON goes besides standard output
         #[arg(long)]
         json: Option<PathBuf>,
@@ -34,8 +37,8 @@ pub(crate) enum Bench {
 pub(crate) fn bench(what: &Bench) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match what {
-        Bench::Core { jobs, seconds, json } => {
-            let report = runtime.block_on(core::measure(*jobs, *seconds))?;
+        Bench::Core { jobs, seconds, binary, json } => {
+            let report = runtime.block_on(core::measure(*jobs, *seconds, binary.as_deref()))?;
             report.print(json.as_deref())
         }
     }

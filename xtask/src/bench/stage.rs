@@ -8,6 +8,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use haul_testkit::{postgres, process, redis};
 use std::{
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -25,10 +26,16 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Builds the binary and starts the servers.
-    pub(crate) fn set_up() -> Result<Self> {
+    /// Builds the binary, unless one is given, and starts the servers.
+    pub(crate) fn set_up(binary: Option<&Path>) -> Result<Self> {
         tools::ensure(&[Tool::Postgres, Tool::Redis])?;
-        run(cargo().args(["build", "--release", "--package", "haul-cli"]))?;
+        let binary = match binary {
+            Some(binary) => std::path::absolute(binary)?,
+            None => {
+                run(cargo().args(["build", "--release", "--package", "haul-cli"]))?;
+                root().join("target/release/haul")
+            }
+        };
         let mut postgres = postgres::Server::start()?;
         for setting in ["shared_buffers = '1GB'", "max_wal_size = '4GB'"] {
             postgres.psql("postgres", &format!("ALTER SYSTEM SET {setting}"))?;
@@ -37,7 +44,7 @@ impl Stage {
         postgres.restart()?;
         postgres.psql("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
         let redis = redis::Server::start(&redis::Options { append_only: true, settings: Vec::new() })?;
-        let binary = root().join("target/release/haul").display().to_string();
+        let binary = binary.display().to_string();
         let stage = Self { postgres, redis, binary };
         let migrated = stage.command(&["migrate"]).run()?;
         ensure!(migrated.code == Some(0), "haul migrate failed: {}", migrated.stderr);
