@@ -7,9 +7,8 @@ WITH ripe AS (
     FROM haul.receipt
     WHERE CASE
         WHEN taken_at IS NOT NULL THEN taken_at <= now() - interval '60 seconds'
-        ELSE created_at <= now() - interval '3 minutes' OR NOT EXISTS (
-            SELECT FROM haul.process
-            WHERE process.id = receipt.owner AND process.alive_at > now() - interval '15 seconds')
+        ELSE created_at <= now() - interval '3 minutes'
+            OR owner NOT IN (SELECT id FROM haul.process WHERE alive_at > now() - interval '15 seconds')
     END
     ORDER BY id
     LIMIT $1

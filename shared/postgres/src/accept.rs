@@ -85,6 +85,25 @@ async fn write(
     }
 }
 
+/// The two statements for batches without keys are given the same.
+macro_rules! insert {
+    ($statement:literal, $columns:ident, $owner:ident, $done:ident) => {
+        sqlx::query_file!(
+            $statement,
+            &$columns.ids,
+            &$columns.run_ats,
+            &$columns.priorities,
+            &$columns.tenants as &[&str],
+            &$columns.queues as &[&str],
+            &$columns.kinds as &[&str],
+            &$columns.payloads as &[&[u8]],
+            &$columns.options as &[Option<String>],
+            $owner.0,
+            $done,
+        )
+    };
+}
+
 /// Writes a batch without keys of which nothing is there yet.
 async fn write_new(
     connection: &mut PgConnection,
@@ -93,21 +112,7 @@ async fn write_new(
     done: &[Uuid],
 ) -> sqlx::Result<BatchAccepted> {
     let columns = JobColumns::of(jobs.iter().map(|new| &new.job));
-    sqlx::query_file!(
-        "sql/accept.sql",
-        &columns.ids,
-        &columns.run_ats,
-        &columns.priorities,
-        &columns.tenants as &[&str],
-        &columns.queues as &[&str],
-        &columns.kinds as &[&str],
-        &columns.payloads as &[&[u8]],
-        &columns.options as &[Option<String>],
-        owner.0,
-        done,
-    )
-    .execute(connection)
-    .await?;
+    insert!("sql/accept.sql", columns, owner, done).execute(connection).await?;
     Ok(all_new(jobs, &columns))
 }
 
@@ -119,21 +124,7 @@ async fn write_again(
     done: &[Uuid],
 ) -> sqlx::Result<BatchAccepted> {
     let columns = JobColumns::of(jobs.iter().map(|new| &new.job));
-    sqlx::query_file!(
-        "sql/accept_again.sql",
-        &columns.ids,
-        &columns.run_ats,
-        &columns.priorities,
-        &columns.tenants as &[&str],
-        &columns.queues as &[&str],
-        &columns.kinds as &[&str],
-        &columns.payloads as &[&[u8]],
-        &columns.options as &[Option<String>],
-        owner.0,
-        done,
-    )
-    .execute(connection)
-    .await?;
+    insert!("sql/accept_again.sql", columns, owner, done).execute(connection).await?;
     Ok(all_new(jobs, &columns))
 }
 

@@ -78,10 +78,16 @@ async fn fitness(connection: &mut PgConnection) -> Result<(), ConnectError> {
 }
 
 fn failed(error: sqlx::Error) -> ConnectError {
-    let code = error.as_database_error().and_then(|refusal| refusal.code()).map(|code| code.into_owned());
-    match (&error, code.as_deref().and_then(|code| code.get(..2))) {
-        // Authorization, unknown database, what a URL says wrongly.
-        (_, Some("28" | "3D" | "42")) | (sqlx::Error::Configuration(_), _) => ConnectError::Refused(error),
-        _ => ConnectError::Unavailable(LedgerError::Unavailable(Box::new(error))),
+    if is_refusal(&error) {
+        return ConnectError::Refused(error);
     }
+    ConnectError::Unavailable(LedgerError::Unavailable(Box::new(error)))
+}
+
+/// Whether somebody has to do something before the same connection can succeed: authorization, an unknown database, lack
+/// of privileges, what a URL says wrongly.
+pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|refusal| refusal.code());
+    let is_refused = code.is_some_and(|code| matches!(code.get(..2), Some("28" | "3D" | "42")));
+    is_refused || matches!(error, sqlx::Error::Configuration(_))
 }

@@ -34,17 +34,18 @@ pub enum EnqueueError {
     Database(#[from] sqlx::Error),
 }
 
-/// A job to enqueue: `Enqueue::new("order.ship", &order)?.queue("orders")?.delay(minute)`.
+/// A job to enqueue: `Enqueue::new("order.ship", &order)?.queue("orders").delay(minute)`.
 ///
-/// What is not said is at its default: queue and tenant `default`, priority 5, due at once.
+/// What is not said is at its default: queue and tenant `default`, priority 5, due at once. What is said wrongly is refused
+/// by [`enqueue`], before anything is sent.
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until it is given to `enqueue`"]
 pub struct Enqueue {
-    kind: Kind,
+    kind: String,
     payload: Vec<u8>,
-    queue: Queue,
-    tenant: Tenant,
-    priority: Priority,
+    queue: Option<String>,
+    tenant: Option<String>,
+    priority: Option<u8>,
     due: Due,
     max_attempts: Option<u16>,
     timeout: Option<Duration>,
@@ -61,13 +62,13 @@ enum Due {
 
 impl Enqueue {
     /// A job of that kind, with anything that serialises as JSON for its payload; at most 256 KiB.
-    pub fn new(kind: &str, payload: &(impl Serialize + ?Sized)) -> Result<Self, EnqueueError> {
+    pub fn new(kind: impl Into<String>, payload: &(impl Serialize + ?Sized)) -> Result<Self, EnqueueError> {
         Ok(Self {
-            kind: Kind::new(kind).map_err(|fault| EnqueueError::Name { argument: "kind", fault })?,
+            kind: kind.into(),
             payload: serde_json::to_vec(payload).map_err(EnqueueError::Payload)?,
-            queue: Queue::default(),
-            tenant: Tenant::default(),
-            priority: Priority::default(),
+            queue: None,
+            tenant: None,
+            priority: None,
             due: Due::Now,
             max_attempts: None,
             timeout: None,
@@ -77,22 +78,21 @@ impl Enqueue {
     }
 
     /// Where it waits.
-    pub fn queue(mut self, queue: &str) -> Result<Self, EnqueueError> {
-        self.queue = Queue::new(queue).map_err(|fault| EnqueueError::Name { argument: "queue", fault })?;
-        Ok(self)
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = Some(queue.into());
+        self
     }
 
     /// Whose it is.
-    pub fn tenant(mut self, tenant: &str) -> Result<Self, EnqueueError> {
-        self.tenant = Tenant::new(tenant).map_err(|fault| EnqueueError::Name { argument: "tenant", fault })?;
-        Ok(self)
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
     }
 
     /// How urgent it is: 0 first, 9 last.
-    pub fn priority(mut self, priority: u8) -> Result<Self, EnqueueError> {
-        self.priority =
-            Priority::new(priority).ok_or(EnqueueError::Range("the priority must be 0 (first) to 9 (last)"))?;
-        Ok(self)
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.priority = Some(priority);
+        self
     }
 
     /// The earliest time of its first attempt. The last of `run_at` and `delay` holds.
@@ -108,21 +108,15 @@ impl Enqueue {
     }
 
     /// Attempts in all, the first one included: 1 to 1,000.
-    pub fn max_attempts(mut self, attempts: u16) -> Result<Self, EnqueueError> {
-        if attempts == 0 || attempts > ATTEMPTS_MAX {
-            return Err(EnqueueError::Range("max_attempts must be 1 to 1000"));
-        }
+    pub fn max_attempts(mut self, attempts: u16) -> Self {
         self.max_attempts = Some(attempts);
-        Ok(self)
+        self
     }
 
     /// How long one attempt may take: 1 ms to 24 hours.
-    pub fn timeout(mut self, timeout: Duration) -> Result<Self, EnqueueError> {
-        if timeout.as_millis() == 0 || timeout.as_millis() > u128::from(TIMEOUT_MS_MAX) {
-            return Err(EnqueueError::Range("the timeout must be 1 ms to 24 hours"));
-        }
+    pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
-        Ok(self)
+        self
     }
 
     /// No attempt starts after this time.
@@ -140,8 +134,22 @@ impl Enqueue {
 
 /// Enqueues a job in the connection's transaction, or at once when none is open. Returns its id.
 ///
-/// Give it `&mut *transaction`. Workers hear of the job within milliseconds of the commit.
+/// Give it `&mut *transaction`. Workers hear of the job within milliseconds of the commit. A name or number that is refused
+/// here leaves the transaction as it was; after any other error it can only be rolled back.
 pub async fn enqueue(connection: &mut PgConnection, job: Enqueue) -> Result<JobId, EnqueueError> {
+    let name = |argument| move |fault| EnqueueError::Name { argument, fault };
+    let kind = Kind::new(&job.kind).map_err(name("kind"))?;
+    let queue = job.queue.map_or(Ok(Queue::default()), Queue::new).map_err(name("queue"))?;
+    let tenant = job.tenant.map_or(Ok(Tenant::default()), Tenant::new).map_err(name("tenant"))?;
+    let priority = job.priority.map_or(Some(Priority::default()), Priority::new);
+    let priority = priority.ok_or(EnqueueError::Range("the priority must be 0 (first) to 9 (last)"))?;
+    if job.max_attempts.is_some_and(|attempts| !(1..=ATTEMPTS_MAX).contains(&attempts)) {
+        return Err(EnqueueError::Range("max_attempts must be 1 to 1000"));
+    }
+    let timeouts = 1..=u128::from(TIMEOUT_MS_MAX);
+    if job.timeout.is_some_and(|timeout| !timeouts.contains(&timeout.as_millis())) {
+        return Err(EnqueueError::Range("the timeout must be 1 ms to 24 hours"));
+    }
     let (run_at, delay) = match job.due {
         Due::Now => (None, None),
         Due::At(time) => (Some(time), None),
@@ -151,17 +159,17 @@ pub async fn enqueue(connection: &mut PgConnection, job: Enqueue) -> Result<JobI
     let tags = tags.map_err(EnqueueError::Payload)?;
     let row = sqlx::query_file!(
         "sql/enqueue.sql",
-        job.kind.as_str(),
+        kind.as_str(),
         job.payload,
-        job.queue.as_str(),
-        i32::from(job.priority.get()),
+        queue.as_str(),
+        i32::from(priority.get()),
         run_at,
         delay,
         job.max_attempts.map(i32::from),
         job.timeout.map(interval),
         job.deadline,
         tags,
-        job.tenant.as_str(),
+        tenant.as_str(),
     );
     Ok(JobId(row.fetch_one(connection).await?.id))
 }

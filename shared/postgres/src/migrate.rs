@@ -1,6 +1,6 @@
 //! Migrations: embedded in the binary, applied under a lock, so that any number of processes may start at once.
 
-use crate::{options::PostgresOptions, partitions};
+use crate::{connect::is_refusal, options::PostgresOptions, partitions};
 use secrecy::SecretString;
 use sqlx::{
     migrate::{Migrate, Migration, Migrator},
@@ -21,6 +21,9 @@ pub enum MigrateError {
     /// The server cannot be reached.
     #[error("the database cannot be reached")]
     Unavailable(#[source] sqlx::Error),
+    /// The URL is not one, or the server refuses the user or the database.
+    #[error("the database refuses us; check DATABASE_URL")]
+    Refused(#[source] sqlx::Error),
     /// A migration failed; it was rolled back.
     #[error("the database's schema `haul` could not be brought up to date")]
     Failed(#[source] sqlx::migrate::MigrateError),
@@ -31,11 +34,14 @@ pub enum MigrateError {
 
 /// Brings the schema `haul` up to date and prepares the days ahead. Waits while another process does so.
 pub async fn migrate(url: &SecretString) -> Result<(), MigrateError> {
-    let session = PostgresOptions::new(url.clone()).plain_session().map_err(MigrateError::Unavailable)?;
+    let session = PostgresOptions::new(url.clone()).plain_session().map_err(MigrateError::Refused)?;
     let session = session.options([("lock_timeout", LOCK_TIMEOUT)]);
     // A pool of one: the migrator does not compile inside a spawned task with a bare connection.
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(10));
-    let pool = pool.connect_with(session).await.map_err(MigrateError::Unavailable)?;
+    let pool = pool.connect_with(session).await.map_err(|error| {
+        let is_refusal = is_refusal(&error);
+        if is_refusal { MigrateError::Refused(error) } else { MigrateError::Unavailable(error) }
+    })?;
     let done = run(&pool).await;
     pool.close().await;
     done

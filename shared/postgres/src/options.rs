@@ -36,9 +36,12 @@ impl PostgresOptions {
 
     /// The sessions of the ledger.
     pub(crate) fn session(&self) -> Result<PgConnectOptions, sqlx::Error> {
-        let options = self
-            .plain_session()?
-            .options([("statement_timeout", ms(self.statement_timeout)), ("lock_timeout", ms(self.lock_timeout))]);
+        let options = self.plain_session()?.options([
+            ("statement_timeout", ms(self.statement_timeout)),
+            ("lock_timeout", ms(self.lock_timeout)),
+            // One of our processes that is paused within a transaction keeps the others waiting no longer than this.
+            ("idle_in_transaction_session_timeout", "10000".to_owned()),
+        ]);
         // Plans are made for the ids at hand, so that they name only the partitions of these; and always by index, whatever
         // statistics say about a partition that was empty when they were taken. See docs/decisions/0011.
         let options = options.options([("plan_cache_mode", "force_custom_plan"), ("enable_seqscan", "off")]);

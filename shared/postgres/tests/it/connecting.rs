@@ -1,10 +1,13 @@
 //! Connecting, and what a server that is unfit or gone is answered with.
 
-use crate::world::{World, secret};
-use haul_core::{Ledger, ledger::LedgerError};
-use haul_postgres::{ConnectError, PostgresLedger, PostgresOptions, migrate};
+use crate::world::{World, job, now_id, secret, success};
+use haul_core::{
+    Ledger, ProcessId,
+    ledger::{LedgerError, NewJob},
+};
+use haul_postgres::{ConnectError, MigrateError, PostgresLedger, PostgresOptions, migrate};
 use haul_testkit::postgres::Server;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 
 async fn own_server() -> Server {
@@ -40,6 +43,8 @@ async fn a_wrong_url_is_not_worth_another_try() {
     for url in ["not a url", &nowhere] {
         let refusal = PostgresLedger::connect(PostgresOptions::new(secret(url))).await.expect_err("there is none");
         assert!(matches!(refusal, ConnectError::Refused(_)), "{url}: {refusal:?}");
+        let refusal = migrate(&secret(url)).await.expect_err("there is none");
+        assert!(matches!(refusal, MigrateError::Refused(_)), "{url}: {refusal:?}");
     }
 }
 
@@ -81,4 +86,42 @@ async fn our_sessions_commit_to_disk_and_plan_for_the_ids_at_hand() {
     let setting: String =
         sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut **transaction).await.expect("a setting is shown");
     assert_eq!(setting, "on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_whose_answer_was_lost_are_sent_again_and_accepted_once() {
+    let world = Arc::new(World::new().await);
+    let killer = {
+        let world = world.clone();
+        tokio::spawn(async move {
+            loop {
+                world
+                    .sql(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                         WHERE application_name = 'haul' AND datname = current_database()",
+                    )
+                    .await;
+            }
+        })
+    };
+    let (mut accepted, mut lost) = (0, 0);
+    while lost < 20 {
+        let jobs: Vec<NewJob> = (0..50).map(|_| NewJob { job: job(now_id()), idempotency: None }).collect();
+        loop {
+            match world.ledger.accept(&jobs, ProcessId::NOBODY, &[]).await {
+                Ok(_) => break accepted += jobs.len(),
+                Err(error) => assert!(error.is_transient(), "{error:?}"),
+            }
+            lost += 1;
+        }
+        let records: Vec<_> = jobs.iter().map(|new| success(&new.job)).collect();
+        while let Err(error) = world.ledger.record(&records, ProcessId::NOBODY).await {
+            assert!(error.is_transient(), "{error:?}");
+            lost += 1;
+        }
+    }
+    killer.abort();
+    assert_eq!(world.number("SELECT count(*) FROM haul.job").await, accepted as i64);
+    assert_eq!(world.number("SELECT count(*) FROM haul.outcome").await, accepted as i64);
+    assert_eq!(world.number("SELECT count(*) FROM haul.receipt").await, (accepted / 50) as i64);
 }

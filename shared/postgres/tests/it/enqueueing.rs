@@ -175,9 +175,9 @@ async fn services_in_rust_enqueue_in_their_own_transaction() {
     let world = World::new().await;
     let mut connection = world.connection().await;
     let mut transaction = connection.begin().await.expect("a transaction begins");
-    let order = || Enqueue::new("order.ship", &serde_json::json!({"order": 7, "note": "nul \u{0}"}))?.queue("orders");
-    let kept =
-        order().expect("a job").delay(Duration::from_secs(60)).tag("order", "7").priority(1).expect("a priority");
+    let payload = serde_json::json!({"order": 7, "note": "nul \u{0}"});
+    let order = || Enqueue::new("order.ship", &payload).expect("it is JSON").queue("orders");
+    let kept = order().delay(Duration::from_secs(60)).tag("order", "7").priority(1).timeout(Duration::from_secs(9));
     let id = enqueue(&mut transaction, kept).await.expect("a job is enqueued");
     transaction.commit().await.expect("it commits");
     let record = world.ledger.job(&Tenant::default(), id).await.expect("a job is read").expect("it is there");
@@ -187,11 +187,18 @@ async fn services_in_rust_enqueue_in_their_own_transaction() {
     assert_eq!((record.job.priority.get(), record.job.options.tags.len()), (1, 1));
 
     let mut transaction = connection.begin().await.expect("another begins");
-    enqueue(&mut transaction, order().expect("a job")).await.expect("a job is enqueued");
+    enqueue(&mut transaction, order()).await.expect("a job is enqueued");
     drop(transaction);
     assert_eq!(world.unsettled().await, [id]);
-    assert!(Enqueue::new("no spaces", &()).is_err());
-    assert!(Enqueue::new("work", &()).and_then(|job| job.max_attempts(0)).is_err());
+
+    let mut transaction = connection.begin().await.expect("another begins");
+    let bad = [order().queue("no spaces"), order().tenant(""), order().priority(10), order().max_attempts(0)];
+    for job in bad {
+        enqueue(&mut transaction, job).await.expect_err("it is refused");
+    }
+    enqueue(&mut transaction, order()).await.expect("a refusal leaves the transaction as it was");
+    transaction.commit().await.expect("it commits");
+    assert_eq!(world.unsettled().await.len(), 2);
 }
 
 #[tokio::test]
