@@ -1,7 +1,7 @@
 -- The ledger: what was asked, what came of it, and what may still have to reach the dispatch.
 --
--- `job`, `outcome` and `failure` are append-only and partitioned by day of the UUIDv7 id: retention drops partitions, and
--- no vacuum debt builds up. Everything else is small. Times are whole milliseconds on this server's clock.
+-- `job`, `outcome` and `failure` are append-only and partitioned by day of the UUIDv7 id: retention drops partitions,
+-- and no vacuum debt builds up. Everything else is small. Times are whole milliseconds on this server's clock.
 
 -- The smallest id of a millisecond: a bound of ranges, never a job's own id (RFC 9562, version 7, section 5.7).
 CREATE FUNCTION haul.id_floor(at timestamptz) RETURNS uuid
@@ -117,12 +117,13 @@ CREATE TABLE haul.open_range (
     looked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (first, last)
 );
-COMMENT ON TABLE haul.open_range IS 'Stretches of closed history, both ends included, with too many unsettled jobs to list.';
+COMMENT ON TABLE haul.open_range IS
+    'Stretches of closed history, both ends included, with too many unsettled jobs to list.';
 
 -- Makes the partitions of a day (UTC) where they are missing. True when it made one.
 --
--- Each is made on its own and attached: CREATE .. PARTITION OF would wait for every open transaction that has touched the
--- parent, with every insert waiting behind it. An empty table needs no CHECK to be attached without a scan.
+-- Each is made on its own and attached: CREATE .. PARTITION OF would wait for every open transaction that has touched
+-- the parent, with every insert waiting behind it. An empty table needs no CHECK to be attached without a scan.
 CREATE FUNCTION haul.prepare_day(day date) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE

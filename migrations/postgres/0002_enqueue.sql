@@ -1,9 +1,10 @@
 -- haul.enqueue: a job in a transaction of the user's own, visible if and only if that transaction commits.
 --
--- It runs with the rights of Haul's role: an application needs only USAGE on the schema. Nothing in it waits for another
--- transaction, or makes another wait: queues and kinds are registered when the receipt is repaired.
+-- It runs with the rights of Haul's role: an application needs only USAGE on the schema. Nothing in it waits for
+-- another transaction, or makes another wait: queues and kinds are registered when the receipt is repaired.
 
--- A new UUIDv7 on this server's clock, with microseconds in the bits that RFC 9562 (section 6.2, method 3) gives to them.
+-- A new UUIDv7 on this server's clock, with microseconds in the bits that RFC 9562 (section 6.2, method 3) gives to
+-- them.
 CREATE FUNCTION haul.new_id() RETURNS uuid
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -28,7 +29,8 @@ CREATE FUNCTION haul.check_name(argument text, name text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     IF name IS NULL OR name COLLATE "C" !~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$' THEN
-        PERFORM haul.refuse(argument, 'must have 1 to 100 letters, digits, ''.'', ''_'' or ''-'', and begin with a letter or digit');
+        PERFORM haul.refuse(argument,
+            'must have 1 to 100 letters, digits, ''.'', ''_'' or ''-'', and begin with a letter or digit');
     END IF;
 END
 $$;
@@ -78,8 +80,8 @@ BEGIN
 END
 $$;
 
--- haul.enqueue for callers that have the payload as bytes. They must be JSON in UTF-8, which is not checked here: a payload
--- that does not decode fails its job.
+-- haul.enqueue for callers that have the payload as bytes. They must be JSON in UTF-8, which is not checked here: a
+-- payload that does not decode fails its job.
 CREATE FUNCTION haul.enqueue_bytes(
     kind text,
     payload bytea,
@@ -163,5 +165,5 @@ CREATE FUNCTION haul.enqueue(
     tenant text DEFAULT 'default'
 ) RETURNS uuid
 LANGUAGE sql VOLATILE
-RETURN haul.enqueue_bytes(kind, convert_to(payload::text, 'UTF8'), queue, priority, run_at, delay, max_attempts, timeout,
-    deadline, tags, tenant);
+RETURN haul.enqueue_bytes(kind, convert_to(payload::text, 'UTF8'), queue, priority, run_at, delay, max_attempts,
+    timeout, deadline, tags, tenant);

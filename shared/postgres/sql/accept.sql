@@ -16,4 +16,6 @@ WITH done AS (
     ON CONFLICT (id) DO NOTHING
 )
 INSERT INTO haul.job (id, run_at, priority, tenant, queue, kind, payload, options)
-SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[])
+SELECT *
+FROM unnest($1::uuid[], $2::timestamptz[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::bytea[],
+    $8::text[])

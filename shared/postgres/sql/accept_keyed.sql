@@ -18,13 +18,15 @@ WITH done AS (
     RETURNING tenant, key, fingerprint, job
 ), fresh AS MATERIALIZED (
     SELECT asked.*
-    FROM unnest($1::uuid[], $2::timestamptz[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[])
+    FROM unnest($1::uuid[], $2::timestamptz[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::bytea[],
+            $8::text[])
         AS asked (id, run_at, priority, tenant, queue, kind, payload, options)
     WHERE asked.id <> ALL ($14::uuid[]) OR asked.id IN (SELECT job FROM claimed)
 ), receipt AS (
     INSERT INTO haul.receipt (id, owner, first, last)
     SELECT lowest.id, $9, lowest.id, highest.id
-    FROM (SELECT id FROM fresh ORDER BY id LIMIT 1) AS lowest, (SELECT id FROM fresh ORDER BY id DESC LIMIT 1) AS highest
+    FROM (SELECT id FROM fresh ORDER BY id LIMIT 1) AS lowest,
+        (SELECT id FROM fresh ORDER BY id DESC LIMIT 1) AS highest
     ON CONFLICT (id) DO NOTHING
 ), late AS (
     INSERT INTO haul.straggler (id)

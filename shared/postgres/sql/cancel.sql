@@ -1,6 +1,6 @@
--- Gives jobs the outcome `cancelled`. $1: the tenant; $2: their ids, sorted; $3, $4: the lowest and the highest of them;
--- $5: when.
--- Returns a row per job of the tenant and whether this statement ended it. No row: the tenant has no such job.
+-- Gives jobs the outcome `cancelled`. $1: the tenant; $2: their ids, sorted; $3, $4: the lowest and the highest of
+-- them; $5: when. Returns a row per job of the tenant and whether this statement ended it. No row: the tenant has no
+-- such job.
 WITH found AS MATERIALIZED (
     SELECT asked.id
     FROM unnest($2::uuid[]) AS asked (id)

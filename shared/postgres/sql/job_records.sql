@@ -1,5 +1,5 @@
--- Everything about jobs, with the latest failure of each. $1: tenant; $2: ids; $3, $4: the lowest and the highest of them.
--- No row: the tenant has no such job.
+-- Everything about jobs, with the latest failure of each. $1: tenant; $2: ids; $3, $4: the lowest and the highest of
+-- them. No row: the tenant has no such job.
 SELECT job.id AS "id!", job.run_at AS "run_at!", job.priority AS "priority!", job.tenant AS "tenant!",
     job.queue AS "queue!", job.kind AS "kind!", job.payload AS "payload!", job.options,
     outcome.state AS "state?", outcome.attempt AS "attempt?", outcome.finished_at AS "finished_at?", outcome.result,

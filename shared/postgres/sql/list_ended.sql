@@ -1,5 +1,5 @@
--- Jobs of a tenant that ended in one way, newest first. $1, $2: from below this id down to this one; $3: tenant; $4: queue,
--- $5: kind, null for any; $6: a text that the options must hold, null for any; $7: state; $8: how many at most.
+-- Jobs of a tenant that ended in one way, newest first. $1, $2: from below this id down to this one; $3: tenant; $4:
+-- queue, $5: kind, null for any; $6: a text that the options must hold, null for any; $7: state; $8: how many at most.
 SELECT outcome.id AS "id!", job.options
 FROM haul.outcome
 CROSS JOIN LATERAL (

@@ -1,5 +1,6 @@
--- Jobs of a tenant, newest first. $1, $2: from below this id down to this one; $3: tenant; $4: queue, $5: kind, null for
--- any; $6: a text that the options must hold, null for any; $7: only those that have not ended; $8: how many at most.
+-- Jobs of a tenant, newest first. $1, $2: from below this id down to this one; $3: tenant; $4: queue, $5: kind, null
+-- for any; $6: a text that the options must hold, null for any; $7: only those that have not ended; $8: how many at
+-- most.
 SELECT job.id AS "id!", job.options
 FROM haul.job
 WHERE job.id < $1 AND job.id >= $2 AND job.tenant = $3

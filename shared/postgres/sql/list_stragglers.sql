@@ -1,6 +1,6 @@
 -- Those of some jobs that match and have not ended, newest first. $1: their ids; $2, $3: the lowest and the highest of
--- them; $4: tenant; $5: queue, $6: kind, null for any; $7: a text that the options must hold, null for any; $8: how many
--- at most.
+-- them; $4: tenant; $5: queue, $6: kind, null for any; $7: a text that the options must hold, null for any; $8: how
+-- many at most.
 SELECT asked.id AS "id!", job.options
 FROM unnest($1::uuid[]) AS asked (id)
 CROSS JOIN LATERAL (

@@ -1,11 +1,10 @@
 -- Records how attempts ended, with the follow-ups of the records that stay, in one transaction and one round trip.
 --
--- $1..$8: the outcomes' columns, sorted by id, each job once; $9..$14: the failures' columns, sorted, each attempt once;
--- $15..$22: the follow-ups' columns as jobs, sorted by id; $23, $24: the record each belongs to, as job and attempt, -1
--- for its outcome; $25: the owner of their receipt; $26, $27: the lowest and the highest job of all records; $28: the
--- tenants of the failures.
--- Returns a row per record that stays, as job and attempt, -1 for an outcome. No row: it came too late, or there is no
--- such job.
+-- $1..$8: the outcomes' columns, sorted by id, each job once; $9..$14: the failures' columns, sorted, each attempt
+-- once; $15..$22: the follow-ups' columns as jobs, sorted by id; $23, $24: the record each belongs to, as job and
+-- attempt, -1 for its outcome; $25: the owner of their receipt; $26, $27: the lowest and the highest job of all
+-- records; $28: the tenants of the failures. Returns a row per record that stays, as job and attempt, -1 for an
+-- outcome. No row: it came too late, or there is no such job.
 WITH ended AS (
     INSERT INTO haul.outcome (id, finished_at, attempt, state, tenant, result, error, error_detail)
     SELECT asked.*
@@ -20,7 +19,8 @@ WITH ended AS (
 ), failed AS (
     INSERT INTO haul.failure (job, attempt, at, retry_at, error, error_detail)
     SELECT asked.job, asked.attempt, asked.at, asked.retry_at, asked.error, asked.error_detail
-    FROM unnest($9::uuid[], $10::integer[], $11::timestamptz[], $12::timestamptz[], $13::text[], $14::text[], $28::text[])
+    FROM unnest($9::uuid[], $10::integer[], $11::timestamptz[], $12::timestamptz[], $13::text[], $14::text[],
+            $28::text[])
         AS asked (job, attempt, at, retry_at, error, error_detail, tenant)
     CROSS JOIN LATERAL (
         SELECT FROM haul.job WHERE id = asked.job AND id BETWEEN $26 AND $27 AND tenant = asked.tenant LIMIT 1

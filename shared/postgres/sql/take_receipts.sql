@@ -1,7 +1,7 @@
 -- Takes receipts for repair. $1: how many at most.
 --
--- Those of nobody and of processes that were silent for 15 s at once, any other after 3 minutes; each of them again 60 s
--- after it was taken. No row: there is nothing to repair. A receipt that somebody takes right now is skipped.
+-- Those of nobody and of processes that were silent for 15 s at once, any other after 3 minutes; each of them again 60
+-- s after it was taken. No row: there is nothing to repair. A receipt that somebody takes right now is skipped.
 WITH ripe AS (
     SELECT id, taken_at IS NOT NULL AS is_final
     FROM haul.receipt

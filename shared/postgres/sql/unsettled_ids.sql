@@ -1,4 +1,5 @@
--- Jobs without an outcome in a stretch, in order. $1, $2: after this id, up to and including this one; $3: how many at most.
+-- Jobs without an outcome in a stretch, in order. $1, $2: after this id, up to and including this one; $3: how many at
+-- most.
 SELECT job.id AS "id!"
 FROM haul.job
 LEFT JOIN (SELECT id FROM haul.outcome WHERE id > $1 AND id <= $2) AS outcome ON outcome.id = job.id

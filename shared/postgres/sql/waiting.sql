@@ -1,5 +1,6 @@
 -- What the dispatch needs of jobs. $1: their ids; $2, $3: the lowest and the highest of them. No row: it has ended.
-SELECT job.id AS "id!", job.tenant AS "tenant!", job.queue AS "queue!", job.kind AS "kind!", job.priority AS "priority!",
+SELECT job.id AS "id!", job.tenant AS "tenant!", job.queue AS "queue!", job.kind AS "kind!",
+    job.priority AS "priority!",
     coalesce(failed.retry_at, job.run_at) AS "due!"
 FROM unnest($1::uuid[]) AS asked (id)
 CROSS JOIN LATERAL (

@@ -1,4 +1,5 @@
-//! Accepting jobs: one statement, one round trip, one commit per batch. Only a batch that names a new queue or kind takes more.
+//! Accepting jobs: one statement, one round trip, one commit per batch. Only a batch that names a new queue or kind
+//! takes more.
 
 use crate::{
     columns::JobColumns,

@@ -1,7 +1,7 @@
 //! Whether to look before writing.
 //!
-//! Rows are written without looking for others with the same key: those are rare, and looking costs half as much again as
-//! writing (docs/decisions/0012). When there is one, the statement fails as a whole, the same rows are sent with the
+//! Rows are written without looking for others with the same key: those are rare, and looking costs half as much again
+//! as writing (docs/decisions/0012). When there is one, the statement fails as a whole, the same rows are sent with the
 //! statement that looks, and for a while so are those that follow: trouble seldom comes alone.
 
 use crate::error::is_duplicate;

@@ -1,15 +1,15 @@
 //! Closing history, so that looking for unsettled jobs never reads it.
 //!
-//! `closed_through` is an id. Each job up to it is settled, or listed as a *straggler*, or lies in an *open range*, which is
-//! how a stretch with too many unsettled jobs to list is left. Closing means to move it on, stretch by stretch, to two
+//! `closed_through` is an id. Each job up to it is settled, or listed as a *straggler*, or lies in an *open range*: how a
+//! stretch with too many unsettled jobs to list is left. Closing means to move it on, stretch by stretch, to two
 //! minutes ago; sweeping means to take stragglers and ranges that have been settled since off their lists.
 //!
-//! Nothing may come in behind `closed_through` unseen. A row whose id is younger than a minute when its statement begins is
-//! committed by a transaction that held a lock on `haul.job` from then on: closing notes who holds such a lock, and waits
-//! until these have ended. A row whose id is older lists itself as a straggler (`accept.sql`). See docs/decisions/0010.
+//! Nothing may come in behind `closed_through` unseen. A row whose id is younger than a minute when its statement
+//! begins is committed by a transaction that held a lock on `haul.job` from then on: closing notes who holds such a
+//! lock, and waits until these have ended. A row whose id is older lists itself as a straggler (`accept.sql`). See
+//! docs/decisions/0010.
 //!
-//! One process at a time does this; others that try meanwhile do nothing. A call ends
-//! soon: the rows that it has touched stay locked until then.
+//! One process at a time does this; others that try meanwhile do nothing. A call ends soon: the rows that it has touched stay locked until then.
 
 use crate::{
     ledger::Shared,
@@ -121,8 +121,8 @@ impl Closing {
         Ok(minutes)
     }
 
-    /// Takes stragglers that have ended off the list, the next few, and on while it is worth it. Returns how many minutes
-    /// hold none any more.
+    /// Takes stragglers that have ended off the list, the next few, and on while it is worth it. Returns how many
+    /// minutes hold none any more.
     async fn sweep(&mut self, connection: &mut PgConnection, end: Instant) -> sqlx::Result<u64> {
         let mut minutes = 0;
         loop {
@@ -157,7 +157,8 @@ impl Closing {
     }
 }
 
-/// Looks again at open ranges, the one that waited longest first, and lists what is left of those that have thinned out.
+/// Looks again at open ranges, the one that waited longest first, and lists what is left of those that have thinned
+/// out.
 async fn close_ranges(connection: &mut PgConnection, end: Instant) -> sqlx::Result<u64> {
     let mut minutes = 0;
     while Instant::now() < end {

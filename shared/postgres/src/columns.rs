@@ -72,8 +72,8 @@ impl IdColumn {
 
     /// The ids of the latest two days, and the older ones.
     ///
-    /// Most ids that are looked up together are young. One statement over all of them would look at every partition between
-    /// the oldest and the youngest.
+    /// Most ids that are looked up together are young. One statement over all of them would look at every partition
+    /// between the oldest and the youngest.
     pub(crate) fn young_and_old(ids: &[JobId]) -> impl Iterator<Item = Self> + use<> {
         let youngest = ids.iter().max().map(|id| id.created_at());
         let bound = youngest.map_or(JobId(Uuid::nil()), |time| JobId::floor(time.minus(DAY)));

@@ -84,8 +84,8 @@ fn failed(error: sqlx::Error) -> ConnectError {
     ConnectError::Unavailable(LedgerError::Unavailable(Box::new(error)))
 }
 
-/// Whether somebody has to do something before the same connection can succeed: authorization, an unknown database, lack
-/// of privileges, what a URL says wrongly.
+/// Whether somebody has to do something before the same connection can succeed: authorization, an unknown database,
+/// lack of privileges, what a URL says wrongly.
 pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|refusal| refusal.code());
     let is_refused = code.is_some_and(|code| matches!(code.get(..2), Some("28" | "3D" | "42")));

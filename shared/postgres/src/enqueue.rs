@@ -36,8 +36,8 @@ pub enum EnqueueError {
 
 /// A job to enqueue: `Enqueue::new("order.ship", &order)?.queue("orders").delay(minute)`.
 ///
-/// What is not said is at its default: queue and tenant `default`, priority 5, due at once. What is said wrongly is refused
-/// by [`enqueue`], before anything is sent.
+/// What is not said is at its default: queue and tenant `default`, priority 5, due at once. What is said wrongly is
+/// refused by [`enqueue`], before anything is sent.
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until it is given to `enqueue`"]
 pub struct Enqueue {
@@ -134,8 +134,8 @@ impl Enqueue {
 
 /// Enqueues a job in the connection's transaction, or at once when none is open. Returns its id.
 ///
-/// Give it `&mut *transaction`. Workers hear of the job within milliseconds of the commit. A name or number that is refused
-/// here leaves the transaction as it was; after any other error it can only be rolled back.
+/// Give it `&mut *transaction`. Workers hear of the job within milliseconds of the commit. A name or number that is
+/// refused here leaves the transaction as it was; after any other error it can only be rolled back.
 pub async fn enqueue(connection: &mut PgConnection, job: Enqueue) -> Result<JobId, EnqueueError> {
     let name = |argument| move |fault| EnqueueError::Name { argument, fault };
     let kind = Kind::new(&job.kind).map_err(name("kind"))?;

@@ -1,8 +1,8 @@
 //! Events: users' own transactions have committed jobs (`haul.enqueue` sends one NOTIFY per transaction).
 //!
 //! They only hasten what repair does anyway. The connection is this stream's own; lost, it is made again with growing
-//! pauses, and each new one speaks once, because nobody knows what was missed. A server that has fallen silent is asked for
-//! a sign of life.
+//! pauses, and each new one speaks once, because nobody knows what was missed. A server that has fallen silent is asked
+//! for a sign of life.
 
 use futures::stream::{self, BoxStream, StreamExt};
 use sqlx::{

@@ -1,12 +1,13 @@
 //! The ledger in PostgreSQL 15 or later: the truth about every job, in the schema `haul`.
 //!
-//! [`PostgresLedger`] is the `Ledger` of `haul-core`; what its methods promise is written there and checked by the suite of
-//! `haul-conformance`. Only here exist: [`migrate()`], [`enqueue()`] for users' own transactions, the [`Transaction`] of
-//! transactional handlers, and [`ExclusiveLock`] for a process that keeps its dispatch in memory.
+//! [`PostgresLedger`] is the `Ledger` of `haul-core`; what its methods promise is written there and checked by the
+//! suite of `haul-conformance`. Only here exist: [`migrate()`], [`enqueue()`] for users' own transactions, the
+//! [`Transaction`] of transactional handlers, and [`ExclusiveLock`] for a process that keeps its dispatch in memory.
 //!
 //! Every statement is a file under `sql/`, checked at compile time, and says in its head what it is given and what zero
 //! rows mean. Every call is bounded in time: by the server, and by this side when the server is silent. Nothing here
-//! retries; a caller that is told [`Unavailable`](haul_core::ledger::LedgerError::Unavailable) sends the same rows again.
+//! retries; a caller that is told [`Unavailable`](haul_core::ledger::LedgerError::Unavailable) sends the same rows
+//! again.
 
 mod accept;
 mod cancel;

@@ -1,7 +1,7 @@
 //! Looking at jobs: one with everything, or pages of them, newest first.
 //!
-//! A page reads a bounded number of candidates. It first asks where these end, then which of them match, then for these in
-//! full. What has not ended is looked for where `unsettled` does, in reverse.
+//! A page reads a bounded number of candidates. It first asks where these end, then which of them match, then for these
+//! in full. What has not ended is looked for where `unsettled` does, in reverse.
 
 use crate::{
     columns::IdColumn,

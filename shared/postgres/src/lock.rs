@@ -1,8 +1,8 @@
 //! The exclusive lock: one process keeps a memory dispatch over a ledger, never two.
 //!
-//! The lock belongs to a session of the server, and is gone with it: when this process dies, or is cut off for half a minute.
-//! Holding an [`ExclusiveLock`] therefore does not prove that the lock is still held: watch [`ExclusiveLock::lost`], and stop
-//! claiming when it resolves.
+//! The lock belongs to a session of the server, and is gone with it: when this process dies, or is cut off for half a
+//! minute. Holding an [`ExclusiveLock`] therefore does not prove that the lock is still held: watch
+//! [`ExclusiveLock::lost`], and stop claiming when it resolves.
 
 use crate::options::PostgresOptions;
 use sqlx::{Connection, PgConnection};
@@ -19,7 +19,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 pub enum LockError {
     /// Another process has it.
     #[error(
-        "another process keeps its dispatch in memory over this database; stop it, or give all of them the same REDIS_URL"
+        "another process keeps its dispatch in memory over this database; stop it, or give all of them the same \
+         REDIS_URL"
     )]
     Held,
     /// The server cannot be reached.

@@ -53,7 +53,8 @@ async fn run(pool: &sqlx::PgPool) -> Result<(), MigrateError> {
     partitions::prepare_missing(&mut connection).await.map_err(MigrateError::Partitions)
 }
 
-/// How many of our migrations this database lacks. Those of a later version are no fault: processes are upgraded one by one.
+/// How many of our migrations this database lacks. Those of a later version are no fault: processes are upgraded one by
+/// one.
 ///
 /// The table must exist.
 pub(crate) async fn missing(connection: &mut PgConnection) -> sqlx::Result<usize> {

@@ -17,7 +17,8 @@ pub struct PostgresOptions {
     pub acquire_timeout: Duration,
     /// How long the server works on one statement of the ledger before it gives up.
     pub statement_timeout: Duration,
-    /// How long a statement of the ledger waits for a lock: another's idempotency key, or rows that are being sent twice.
+    /// How long a statement of the ledger waits for a lock: another's idempotency key, or rows that are being sent
+    /// twice.
     pub lock_timeout: Duration,
 }
 
@@ -42,8 +43,8 @@ impl PostgresOptions {
             // One of our processes that is paused within a transaction keeps the others waiting no longer than this.
             ("idle_in_transaction_session_timeout", "10000".to_owned()),
         ]);
-        // Plans are made for the ids at hand, so that they name only the partitions of these; and always by index, whatever
-        // statistics say about a partition that was empty when they were taken. See docs/decisions/0011.
+        // Plans are made for the ids at hand, so that they name only the partitions of these; and always by index,
+        // whatever statistics say about a partition that was empty when they were taken. See docs/decisions/0011.
         let options = options.options([("plan_cache_mode", "force_custom_plan"), ("enable_seqscan", "off")]);
         Ok(options.options([("jit", "off")]))
     }

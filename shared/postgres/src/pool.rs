@@ -1,7 +1,8 @@
 //! Connections, lent for one call each.
 //!
-//! A connection whose call was given up (by a timeout here, or by a caller that lost interest) is in an unknown state: it is
-//! closed, never lent again. An answer that does not come within the pool's patience is [`LedgerError::Unavailable`].
+//! A connection whose call was given up (by a timeout here, or by a caller that lost interest) is in an unknown state:
+//! it is closed, never lent again. An answer that does not come within the pool's patience is
+//! [`LedgerError::Unavailable`].
 
 use crate::error::{Silence, ledger_error};
 use haul_core::ledger::{LedgerError, Result};

@@ -1,8 +1,8 @@
 //! Queues and kinds: known from the first job on, paused and resumed.
 //!
-//! What this process has seen registered is remembered, so that accepting jobs of known kinds asks nothing. A batch that
-//! names an unknown one becomes a transaction of several statements: it waits for its turn at the tenant's registry, writes
-//! its rows, and registers what the rows that stayed name. Registrations are never taken back.
+//! What this process has seen registered is remembered, so that accepting jobs of known kinds asks nothing. A batch
+//! that names an unknown one becomes a transaction of several statements: it waits for its turn at the tenant's
+//! registry, writes its rows, and registers what the rows that stayed name. Registrations are never taken back.
 
 use crate::{
     error::corrupt,
@@ -102,16 +102,16 @@ fn insert(wanted: &mut Wanted, (tenant, queue, kind): Name) {
 pub(crate) struct Registered(Wanted);
 
 impl Unknown {
-    /// The first statements of the transaction: lets one transaction at a time register for a tenant, so that limits hold
-    /// and nothing deadlocks.
+    /// The first statements of the transaction: lets one transaction at a time register for a tenant, so that limits
+    /// hold and nothing deadlocks.
     pub(crate) async fn wait_for_turn(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
         let tenants: Vec<&str> = self.0.keys().map(Tenant::as_str).collect();
         sqlx::query_file!("sql/lock_registry.sql", &tenants as &[&str]).fetch_all(connection).await?;
         Ok(())
     }
 
-    /// The last statements before the commit: registers what the jobs that stay name, if the limits allow it. If not, the
-    /// transaction is to be rolled back.
+    /// The last statements before the commit: registers what the jobs that stay name, if the limits allow it. If not,
+    /// the transaction is to be rolled back.
     pub(crate) async fn register<'a>(
         self,
         connection: &mut PgConnection,

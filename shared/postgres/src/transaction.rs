@@ -1,7 +1,8 @@
 //! Transactional handlers: what they write and how the attempt ended commit together, or not at all.
 //!
-//! Their connections are a pool of their own, opened at first use, so that handlers that keep transactions open take nothing
-//! away from the ledger. The outcome is the last statement; if the job has one already, everything is rolled back.
+//! Their connections are a pool of their own, opened at first use, so that handlers that keep transactions open take
+//! nothing away from the ledger. The outcome is the last statement; if the job has one already, everything is rolled
+//! back.
 
 use crate::{
     ledger::Shared,
@@ -25,8 +26,8 @@ use std::{
 /// The transaction of one attempt, for its handler: a [`PgConnection`] to run statements on.
 ///
 /// It has begun, and the worker commits it with the outcome; dropped before that, it is rolled back. A handler may open
-/// savepoints (`begin`), and must not end the transaction itself. What it `SET`s, it sets with `SET LOCAL`: the connection
-/// is used again.
+/// savepoints (`begin`), and must not end the transaction itself. What it `SET`s, it sets with `SET LOCAL`: the
+/// connection is used again.
 pub struct Transaction {
     transaction: sqlx::Transaction<'static, Postgres>,
     patience: Duration,

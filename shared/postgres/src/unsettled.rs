@@ -1,8 +1,8 @@
 //! Finding the jobs without an outcome, without reading history.
 //!
-//! Jobs are looked for in three places, in order of id: in closed history only the listed stragglers and the open ranges,
-//! after it everything. What is closed moves on while this reads; that is harmless, because a job changes its place only
-//! from "after" to one of the other two, and each page reads where the job still is. See `closing`.
+//! Jobs are looked for in three places, in order of id: in closed history only the listed stragglers and the open
+//! ranges, after it everything. What is closed moves on while this reads; that is harmless, because a job changes its
+//! place only from "after" to one of the other two, and each page reads where the job still is. See `closing`.
 
 use crate::{
     columns::IdColumn,

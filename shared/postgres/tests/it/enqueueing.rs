@@ -86,7 +86,10 @@ async fn events_survive_a_lost_connection_and_speak_once_more() {
     let mut events = world.ledger.events();
     timeout(Duration::from_secs(10), events.next()).await.expect("it listens");
     world
-        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'")
+        .sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND query LIKE 'LISTEN%'",
+        )
         .await;
     timeout(Duration::from_secs(10), events.next()).await.expect("it says that something may have been missed");
     enqueue_sql(&world, "'work'").await.expect("a job is enqueued");
