@@ -25,9 +25,19 @@ local CHUNK = 100
 
 local promotions, drops = PROMOTIONS_MAX, DROPS_MAX
 
+-- The lowest score of a sorted set.
+local function first_score(set)
+  return tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) or math.huge
+end
+
+-- For each kind, when its next ticket is due and when its next lease expires.
+local due_at, expires_at = {}, {}
+
 local function promote_due(kind)
-  local due = redis.call('ZRANGE', key(kind, DUE), '-inf', now * 10 + 9, 'BYSCORE', 'LIMIT', 0, promotions, 'WITHSCORES')
-  if #due == 0 then return end
+  local set = key(kind, DUE)
+  due_at[kind] = math.floor(first_score(set) / 10)
+  if due_at[kind] > now or promotions == 0 then return end
+  local due = redis.call('ZRANGE', set, '-inf', now * 10 + 9, 'BYSCORE', 'LIMIT', 0, promotions, 'WITHSCORES')
   local ready = {}
   for i = 1, #due, 2 do
     local priority = due[i + 1] % 10
@@ -37,13 +47,16 @@ local function promote_due(kind)
   for priority, ids in pairs(ready) do
     many('RPUSH', key(kind, READY + priority), ids)
   end
-  redis.call('ZREMRANGEBYRANK', key(kind, DUE), 0, #due / 2 - 1)
+  redis.call('ZREMRANGEBYRANK', set, 0, #due / 2 - 1)
+  due_at[kind] = math.floor(first_score(set) / 10)
   promotions = promotions - #due / 2
 end
 
 local function promote_expired(kind)
-  local ids = redis.call('ZRANGE', key(kind, EXPIRY), '-inf', now, 'BYSCORE', 'LIMIT', 0, promotions)
-  if #ids == 0 then return end
+  local set = key(kind, EXPIRY)
+  expires_at[kind] = first_score(set)
+  if expires_at[kind] > now or promotions == 0 then return end
+  local ids = redis.call('ZRANGE', set, '-inf', now, 'BYSCORE', 'LIMIT', 0, promotions)
   local leases, suspects = redis.call('HMGET', key(kind, LEASE), unpack(ids)), {}
   for i, id in ipairs(ids) do
     suspects[2 * i - 1] = leases[i] and leases[i]:sub(17, 17) or 9
@@ -51,15 +64,16 @@ local function promote_expired(kind)
   end
   many('ZADD', key(kind, SUSPECT), suspects)
   redis.call('HDEL', key(kind, LEASE), unpack(ids))
-  redis.call('ZREMRANGEBYRANK', key(kind, EXPIRY), 0, #ids - 1)
+  redis.call('ZREMRANGEBYRANK', set, 0, #ids - 1)
+  expires_at[kind] = first_score(set)
   promotions = promotions - #ids
 end
 
 -- Begins with another kind each time, so that none waits for the others' promotions for ever.
 for i = 0, kinds - 1 do
   local kind = (now + i) % kinds + 1
-  if promotions > 0 then promote_expired(kind) end
-  if promotions > 0 then promote_due(kind) end
+  promote_expired(kind)
+  promote_due(kind)
 end
 
 local reply, taken, leases, expiries = { 'ready', -1 }, {}, {}, {}
@@ -79,6 +93,7 @@ local function advance(line)
       if drops == 0 then return false end
       drops, line.done = drops - 1, line.done + 1
     else
+      if line.is_compared then line.age = age(line.id) end
       return true
     end
   end
@@ -90,12 +105,13 @@ local function take(lines, priority, flag)
   local open = {}
   for _, line in ipairs(lines) do
     line.ids, line.at, line.done, line.suffix = {}, 0, 0, priority .. flag .. line.kind
+    line.is_compared = #lines > 1
     if advance(line) then open[#open + 1] = line end
   end
   while left > 0 and #open > 0 do
     local best = 1
     for i = 2, #open do
-      if older(open[i].id, open[best].id) then best = i end
+      if older(open[i].age, open[best].age) then best = i end
     end
     local line = open[best]
     local kind, id = line.kind, line.id
@@ -168,6 +184,7 @@ end
 for kind, lease in pairs(leases) do
   many('HSET', key(kind, LEASE), lease)
   many('ZADD', key(kind, EXPIRY), expiries[kind])
+  expires_at[kind] = math.min(expires_at[kind], lease_until)
 end
 
 -- Whether a claim of this kind would find something now.
@@ -181,10 +198,7 @@ end
 
 local next_at, found_less = drops == 0 and now or math.huge, false
 for kind = 1, kinds do
-  local due = redis.call('ZRANGE', key(kind, DUE), 0, 0, 'WITHSCORES')[2]
-  local due_at = due and math.floor(due / 10) or math.huge
-  local expires_at = tonumber(redis.call('ZRANGE', key(kind, EXPIRY), 0, 0, 'WITHSCORES')[2]) or math.huge
-  next_at = math.min(next_at, due_at, expires_at)
+  next_at = math.min(next_at, due_at[kind], expires_at[kind])
   local idle = key(kind, IDLE)
   if left > 0 and room[kind] > 0 then
     register(idle, worker)
@@ -192,7 +206,7 @@ for kind = 1, kinds do
   else
     redis.call('ZREM', idle, worker)
     -- This worker has no room for the next ticket, and so does not come back for it: another has to.
-    if redis.call('EXISTS', idle) == 1 and (due_at < now + IDLE_MS or is_left(kind)) then
+    if redis.call('EXISTS', idle) == 1 and (due_at[kind] < now + IDLE_MS or is_left(kind)) then
       wake(idle, 1)
     end
   end

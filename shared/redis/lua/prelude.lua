@@ -52,13 +52,17 @@ local function many(command, on, list)
   end
 end
 
--- Whether id `a` was made before id `b`. Lua's own `<` follows the server's locale.
+-- An id as numbers, to compare it by: Lua's own `<` for strings follows the server's locale.
+local function age(id)
+  local high, middle, low = struct.unpack('>I6I6I4', id)
+  return { high, middle, low }
+end
+
+-- Whether the id of age `a` was made before that of age `b`.
 local function older(a, b)
-  local a1, a2, a3 = struct.unpack('>I6I6I4', a)
-  local b1, b2, b3 = struct.unpack('>I6I6I4', b)
-  if a1 ~= b1 then return a1 < b1 end
-  if a2 ~= b2 then return a2 < b2 end
-  return a3 < b3
+  if a[1] ~= b[1] then return a[1] < b[1] end
+  if a[2] ~= b[2] then return a[2] < b[2] end
+  return a[3] < b[3]
 end
 
 local function run_id()
@@ -67,8 +71,9 @@ end
 
 -- Puts the worker among the idle ones. Whoever is in there has a channel on which it hears.
 local function register(idle, worker)
-  redis.call('ZREMRANGEBYSCORE', idle, '-inf', now)
   redis.call('ZADD', idle, now + IDLE_MS, worker)
+  -- Whoever died stays until the next wake-up; where none is ever sent, until now and then.
+  if now % 50 == 0 then redis.call('ZREMRANGEBYSCORE', idle, '-inf', now) end
 end
 
 local woken = {}

@@ -4,14 +4,15 @@
 -- KEYS   prelude.lua
 -- ARGV   none
 -- reply  ready, delayed, leased, and the id of the oldest ready ticket when there is one
-local ready, delayed, leased, oldest = 0, 0, 0, nil
+local ready, delayed, leased, oldest, oldest_age = 0, 0, 0, nil, nil
 
 -- How many ids of a line are looked at for the oldest.
 local LOOKED_AT = 100
 
 local function look_at(ids)
   for _, id in ipairs(ids) do
-    if not oldest or older(id, oldest) then oldest = id end
+    local its_age = age(id)
+    if not oldest or older(its_age, oldest_age) then oldest, oldest_age = id, its_age end
   end
 end
 

@@ -1,7 +1,8 @@
 //! The connection to one server or to a cluster.
 //!
 //! It reconnects by itself, and every call ends within [`Timeouts::response`]. What a call that failed has done is
-//! unknown: it is never sent again here.
+//! unknown: nothing here sends it again. A cluster's client does, for a few times within the limit, because nodes redirect
+//! and hand over slots; every script may run twice.
 
 use crate::{address, door::Server, script::Call};
 use haul_core::dispatch::{DispatchError, Result};
