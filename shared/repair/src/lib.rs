@@ -115,9 +115,10 @@ impl Repairer {
 
     /// One pass: everything that needs repair now. A failure in one part does not keep the other from its turn.
     pub async fn pass(&mut self) -> Result<(), RepairError> {
-        let rebuilt = self.rebuild.pass(&*self.ledger, &*self.dispatch, self.grace).await;
+        // Receipts first: an event says that a job was just committed, and its submitter waits for it to start.
         let swept = in_time(self.receipts.sweep(&*self.ledger, &*self.dispatch)).await;
-        rebuilt.and(swept)
+        let rebuilt = self.rebuild.pass(&*self.ledger, &*self.dispatch, self.grace).await;
+        swept.and(rebuilt)
     }
 
     async fn close_minutes(&self) {
