@@ -12,7 +12,7 @@ use crate::tools::{self, Tool};
 ///
 /// `arguments` go to `cargo test`: a name to filter by, or `-p haul-core` for one package.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
-    tools::ensure(&[Tool::Postgres, Tool::Redis])?;
+    tools::ensure(&[Tool::Postgres, Tool::Redis, Tool::Curl])?;
     println!("xtask: running the tests; each starts the private servers that it needs");
     let mut test = cargo();
     test.args(["test", "--no-fail-fast"]);

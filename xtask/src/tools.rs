@@ -38,6 +38,7 @@ pub(crate) enum Tool {
     Postgres,
     Redis,
     Sqlite,
+    Curl,
 }
 
 impl Tool {
@@ -46,6 +47,7 @@ impl Tool {
             Self::Postgres => postgres::is_installed(),
             Self::Redis => ["redis-server", "redis-cli"].iter().all(|program| place::on_path(program).is_some()),
             Self::Sqlite => place::on_path("sqlite3").is_some(),
+            Self::Curl => place::on_path("curl").is_some(),
         }
     }
 
@@ -54,6 +56,7 @@ impl Tool {
             Self::Postgres => "postgresql",
             Self::Redis => "redis-server",
             Self::Sqlite => "sqlite3",
+            Self::Curl => "curl",
         }
     }
 }
