@@ -1,11 +1,29 @@
 //! Group commit: many callers, few commits.
 //!
 //! Natural batching: while one commit is in flight the next batch fills; there is no timer, and nothing is added to the
-//! latency of a lone caller. The line in front is bounded in rows and in bytes; when it is full, [`Batcher::submit`]
+//! latency of a lone caller. Where several commits may be in flight, a second one begins only when it is worth it: a commit
+//! costs the store far more than a row does, so a handful of rows waits for the commit that is under way, for
+//! [`OVERLAP_WAIT_MAX`] at the most. The line in front is bounded in rows and in bytes; when it is full, [`Batcher::submit`]
 //! refuses at once. What happens inside a commit, retries included, is the caller's of [`Batcher::run`].
 
-use std::sync::Arc;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use futures::future::{Either, select};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+
+/// Rows that are worth a commit beside one that is under way.
+const OVERLAP_ROWS_MIN: usize = 32;
+/// How long fewer rows wait for the commit that is under way: it may be stuck.
+pub const OVERLAP_WAIT_MAX: Duration = Duration::from_millis(20);
 
 /// What one entry weighs in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +83,25 @@ impl<T, R> Clone for Batcher<T, R> {
 /// The committing end: give it to as many [`Batches::run`] loops as commits may be in flight.
 pub struct Batches<T, R> {
     line: Mutex<Line<T, R>>,
+    under_way: UnderWay,
     limits: BatchLimits,
+}
+
+/// Commits that are under way.
+#[derive(Default)]
+struct UnderWay {
+    commits: AtomicUsize,
+    one_ended: Notify,
+}
+
+/// A commit that is under way; dropped when it has ended, also by a panic.
+struct Commit<'a>(&'a UnderWay);
+
+impl Drop for Commit<'_> {
+    fn drop(&mut self) {
+        self.0.commits.fetch_sub(1, Ordering::AcqRel);
+        self.0.one_ended.notify_waiters();
+    }
 }
 
 struct Line<T, R> {
@@ -82,7 +118,7 @@ pub fn batcher<T, R>(limits: BatchLimits) -> (Batcher<T, R>, Arc<Batches<T, R>>)
     let batcher =
         Batcher { line, rows: permits(limits.waiting_rows_max), bytes: permits(limits.waiting_bytes_max), limits };
     let line = Mutex::new(Line { receiver, held_over: None });
-    (batcher, Arc::new(Batches { line, limits }))
+    (batcher, Arc::new(Batches { line, under_way: UnderWay::default(), limits }))
 }
 
 impl<T, R> Batcher<T, R> {
@@ -132,7 +168,7 @@ impl<T, R> Batches<T, R> {
     /// per entry, in order.
     pub async fn run<F: Future<Output = Vec<R>>>(&self, mut commit: impl FnMut(Vec<T>) -> F) {
         loop {
-            let batch = self.next().await;
+            let (batch, under_way) = self.next().await;
             if batch.is_empty() {
                 return;
             }
@@ -143,6 +179,7 @@ impl<T, R> Batches<T, R> {
                 answers.push((waiting.answer, waiting._room));
             }
             let results = commit(entries).await;
+            drop(under_way);
             assert_eq!(results.len(), answers.len(), "a commit gives one answer per entry");
             for ((answer, room), result) in answers.into_iter().zip(results) {
                 drop(room);
@@ -152,26 +189,48 @@ impl<T, R> Batches<T, R> {
         }
     }
 
-    /// The next batch; empty at the end.
-    async fn next(&self) -> Vec<Waiting<T, R>> {
+    /// The next batch, empty at the end; its commit counts as under way from before another loop can look.
+    async fn next(&self) -> (Vec<Waiting<T, R>>, Commit<'_>) {
         let mut line = self.line.lock().await;
-        let first = match line.held_over.take() {
+        let batch = self.gather(&mut line).await;
+        self.under_way.commits.fetch_add(1, Ordering::AcqRel);
+        (batch, Commit(&self.under_way))
+    }
+
+    async fn gather(&self, line: &mut Line<T, R>) -> Vec<Waiting<T, R>> {
+        let mut next = match line.held_over.take() {
             Some(waiting) => Some(waiting),
             None => line.receiver.recv().await,
         };
-        let Some(first) = first else { return Vec::new() };
-        let (mut rows, mut bytes) = (first.weight.rows, first.weight.bytes);
-        let mut batch = vec![first];
-        while let Ok(waiting) = line.receiver.try_recv() {
-            rows += waiting.weight.rows;
-            bytes += waiting.weight.bytes;
-            if rows > self.limits.commit_rows_max || bytes > self.limits.commit_bytes_max {
-                line.held_over = Some(waiting);
-                break;
+        let mut batch = Vec::new();
+        let mut weight = Weight { rows: 0, bytes: 0 };
+        let mut patience_end = None;
+        loop {
+            while let Some(waiting) = next.take() {
+                weight.rows += waiting.weight.rows;
+                weight.bytes += waiting.weight.bytes;
+                let fits = weight.rows <= self.limits.commit_rows_max && weight.bytes <= self.limits.commit_bytes_max;
+                if !fits && !batch.is_empty() {
+                    line.held_over = Some(waiting);
+                    return batch;
+                }
+                batch.push(waiting);
+                next = line.receiver.try_recv().ok();
             }
-            batch.push(waiting);
+            let one_ended = self.under_way.one_ended.notified();
+            let is_alone = self.under_way.commits.load(Ordering::Acquire) == 0;
+            if batch.is_empty() || is_alone || weight.rows >= OVERLAP_ROWS_MIN {
+                return batch;
+            }
+            // Few rows, and a commit is under way: wait for more of them, for its end, or to the end of patience.
+            let patience_end = *patience_end.get_or_insert_with(|| Instant::now() + OVERLAP_WAIT_MAX);
+            let more = pin!(line.receiver.recv());
+            match timeout_at(patience_end, select(more, pin!(one_ended))).await {
+                Ok(Either::Left((Some(waiting), _))) => next = Some(waiting),
+                Ok(Either::Right(_)) => {}
+                Ok(Either::Left((None, _))) | Err(_) => return batch,
+            }
         }
-        batch
     }
 }
 
@@ -222,5 +281,67 @@ mod tests {
         let submit = async move { later.submit_when_room(7, ROW).await.unwrap().await };
         let (_, answer) = block_on(futures::future::join(run, submit));
         assert_eq!(answer, Ok(7));
+    }
+
+    /// Two loops whose commits are told when to end; gives the sizes of the batches that began.
+    struct Loops {
+        began: tokio::sync::mpsc::UnboundedReceiver<usize>,
+        may_end: Arc<Semaphore>,
+    }
+
+    fn two_loops(batches: Arc<Batches<i32, i32>>) -> Loops {
+        let (sender, began) = mpsc::unbounded_channel();
+        let may_end = Arc::new(Semaphore::new(0));
+        for _ in 0..2 {
+            let (batches, sender, may_end) = (batches.clone(), sender.clone(), may_end.clone());
+            tokio::spawn(async move {
+                batches
+                    .run(async |batch: Vec<i32>| {
+                        sender.send(batch.len()).unwrap();
+                        may_end.acquire().await.unwrap().forget();
+                        batch
+                    })
+                    .await;
+            });
+        }
+        Loops { began, may_end }
+    }
+
+    const WIDE: BatchLimits = BatchLimits {
+        waiting_rows_max: 1_000,
+        waiting_bytes_max: 100_000,
+        commit_rows_max: 500,
+        commit_bytes_max: 50_000,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handful_waits_for_the_commit_under_way_and_many_do_not() {
+        let (batcher, batches) = batcher(WIDE);
+        let mut loops = two_loops(batches);
+        let first = batcher.submit(0, ROW).unwrap();
+        assert_eq!(loops.began.recv().await, Some(1));
+        let few: Vec<_> = (0..5).map(|n| batcher.submit(n, ROW).unwrap()).collect();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(loops.began.try_recv().is_err());
+        loops.may_end.add_permits(1);
+        first.await.unwrap();
+        assert_eq!(loops.began.recv().await, Some(5));
+        drop((0..OVERLAP_ROWS_MIN).map(|_| batcher.submit(0, ROW).unwrap()).collect::<Vec<_>>());
+        assert_eq!(loops.began.recv().await, Some(OVERLAP_ROWS_MIN));
+        drop(few);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stuck_commit_holds_up_a_handful_only_for_so_long() {
+        let (batcher, batches) = batcher(WIDE);
+        let mut loops = two_loops(batches);
+        drop(batcher.submit(0, ROW).unwrap());
+        assert_eq!(loops.began.recv().await, Some(1));
+        let begin = Instant::now();
+        drop(batcher.submit(1, ROW).unwrap());
+        assert_eq!(loops.began.recv().await, Some(1));
+        assert_eq!(begin.elapsed().as_millis(), OVERLAP_WAIT_MAX.as_millis());
     }
 }
