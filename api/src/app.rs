@@ -4,10 +4,11 @@ use crate::{
     auth::Access,
     body::{self, BodyLimits},
     cursor::Cursors,
+    draft::Rules,
+    gate::Complaints,
     headers,
     intake::Intake,
     problem::{Problem, ProblemType},
-    submit::Rules,
     tickets::Removals,
     watch::Watch,
 };
@@ -46,6 +47,7 @@ pub(crate) struct App {
     pub(crate) bulk_slots: Arc<Semaphore>,
     pub(crate) readiness: Readiness,
     pub(crate) render_metrics: crate::RenderMetrics,
+    pub(crate) complaints: Complaints,
 }
 
 /// Bounds of requests.

@@ -7,11 +7,11 @@
 //! so that clients are told within seconds.
 
 use crate::{
+    draft::Draft,
     intake::{Admitted, Entry, Verdict},
     labels::Accepted as AcceptedCounter,
     problem::{Problem, ProblemType},
     receipts::Receipts,
-    submit::Draft,
     tickets::{Handover, Tickets},
 };
 use futures::FutureExt;

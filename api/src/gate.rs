@@ -2,6 +2,9 @@
 //!
 //! In: a request id, who may use `/v1`, no compressed bodies, a time limit. Out: problems are written down and 5xx are
 //! logged, panics become problems, the request is counted. So handlers only say what went wrong.
+//!
+//! Every 500 is logged. Of the 503s, of which an outage makes thousands a second, one a second is, with the number of
+//! those that were not.
 
 use crate::{
     app::{App, RequestId},
@@ -16,8 +19,9 @@ use axum::{
 };
 use futures::FutureExt;
 use http::{HeaderValue, StatusCode, header};
-use std::{panic::AssertUnwindSafe, sync::Arc};
-use tokio::time::timeout;
+use parking_lot::Mutex;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout};
 
 /// Lets a request through, or not, and completes its answer.
 pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
@@ -29,10 +33,30 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
         Ok(()) => run(&app, request, next).await,
         Err(problem) => problem.into_response(),
     };
-    let mut response = write_problem(response, &id, route.as_ref(), has_body);
+    let mut response = write_problem(&app, response, &id, route.as_ref(), has_body);
     response.headers_mut().insert(headers::REQUEST_ID, id.0);
     labels::count_request(route.as_ref().map_or("none", MatchedPath::as_str), response.status());
     response
+}
+
+/// Lets one complaint a second through.
+#[derive(Default)]
+pub(crate) struct Complaints {
+    state: Mutex<(Option<Instant>, u64)>,
+}
+
+impl Complaints {
+    /// How many were withheld since the last one; `None` when this one is to be withheld, too.
+    fn next(&self) -> Option<u64> {
+        let mut state = self.state.lock();
+        let (last, withheld) = &mut *state;
+        if last.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {
+            *withheld += 1;
+            return None;
+        }
+        *last = Some(Instant::now());
+        Some(std::mem::take(withheld))
+    }
 }
 
 fn admit(app: &App, request: &Request) -> Result<(), Problem> {
@@ -58,15 +82,24 @@ async fn run(app: &App, request: Request, next: Next) -> Response {
 }
 
 /// Writes down the problem that a response carries, if it carries one.
-fn write_problem(mut response: Response, id: &RequestId, route: Option<&MatchedPath>, has_body: bool) -> Response {
+fn write_problem(
+    app: &App,
+    mut response: Response,
+    id: &RequestId,
+    route: Option<&MatchedPath>,
+    has_body: bool,
+) -> Response {
     let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() else { return response };
     let status = problem.status();
     let cause = problem.cause();
     let (request_id, route) = (id.as_str(), route.map(MatchedPath::as_str));
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(request_id, route, cause, "a request failed");
-    } else if status.is_server_error() {
-        tracing::warn!(request_id, route, cause, problem = problem.kind.spec().slug, "a request could not be served");
+    } else if status.is_server_error()
+        && let Some(withheld) = app.complaints.next()
+    {
+        let problem = problem.kind.spec().slug;
+        tracing::warn!(request_id, route, cause, problem, withheld, "a request could not be served");
     }
     let mut written = problem.render(request_id);
     if has_body && matches!(problem.kind, ProblemType::BodyTooLarge | ProblemType::RequestTimeout) {
@@ -74,4 +107,17 @@ fn write_problem(mut response: Response, id: &RequestId, route: Option<&MatchedP
         written.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_complaint_a_second_is_let_through_and_the_others_are_counted() {
+        let complaints = Complaints::default();
+        assert_eq!([complaints.next(), complaints.next(), complaints.next()], [Some(0), None, None]);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!([complaints.next(), complaints.next()], [Some(2), None]);
+    }
 }

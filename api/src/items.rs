@@ -2,10 +2,12 @@
 
 use crate::{
     commit::Row,
+    draft::Rules,
+    fields::Fields,
     intake::{Admitted, Verdict},
     json::Fault,
     problem::Problem,
-    submit::{self, Fields, Place, Rules},
+    submit::{self, Place},
     view::ItemView,
 };
 use haul_core::Timestamp;

@@ -1,8 +1,8 @@
 //! The HTTP API of Haul.
 //!
-//! Read in this order: [`router`] (every path), `routes/` (one file per operation), [`submit`] (from JSON to a job),
-//! [`intake`] and [`commit`] (many submits, few commits), [`tickets`] and [`receipts`] (on to the dispatch), [`problem`]
-//! (every error) and [`gate`] (what every request passes). [`server`] wires them and ends them in order.
+//! Read in this order: `router` (every path), `routes/` (one file per operation), `json`, `fields` and `submit` (from
+//! text to a job), `intake` and `commit` (many submits, few commits), `tickets` and `receipts` (on to the dispatch),
+//! `problem` (every error) and `gate` (what every request passes). `server` wires them and ends them in order.
 //!
 //! It promises that a 2xx to a submit comes after the commit, that every error is problem+json from one list, and that
 //! every queue, buffer, wait and retry is bounded. It runs no jobs and repairs nothing: it knows the traits of
@@ -13,6 +13,8 @@ mod auth;
 mod body;
 mod commit;
 mod cursor;
+mod draft;
+mod fields;
 mod filter;
 mod gate;
 mod headers;

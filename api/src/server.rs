@@ -8,11 +8,11 @@ use crate::{
     auth::{self, Access},
     commit::Committer,
     cursor::Cursors,
+    draft::Rules,
     http_server::{self, HttpLimits},
     intake::Intake,
     receipts::{self, Receipts},
     router::router,
-    submit::Rules,
     tickets::tickets,
     watch::Watch,
 };
@@ -132,6 +132,7 @@ impl Api {
             bulk_slots: Limits::bulk_slots(),
             readiness: self.readiness.clone(),
             render_metrics: self.render_metrics,
+            complaints: Default::default(),
         });
         let watching = app.clone();
         let ledger = self.ledger;

@@ -1,142 +1,24 @@
-//! A submit: from JSON to a [`Draft`], or to everything that is wrong with it.
+//! A submit: from its [`Fields`] to a [`Draft`], or to everything that is wrong with it.
 //!
 //! Strict: unknown fields are refused, every wrong field is reported at once, values are never echoed (they may be
 //! secrets or card numbers). The payload is kept byte for byte. Optional fields may be `null`, which means "not given".
 //! The same code reads a single submit, an element of a batch and a line of a bulk request.
 
 use crate::{
-    json::{self, Fault, Scanner},
+    draft::{Draft, Rules, Start},
+    fields::{Fields, pointer_of},
+    json,
     problem::{FieldError, Problem, ProblemType},
 };
 use bytes::Bytes;
 use haul_core::{
-    Job, JobId, JobOptions, Kind, Priority, Queue, Span, Tenant, Timestamp,
-    batch::Weight,
-    config::Config,
-    ledger::Idempotency,
+    JobOptions, Kind, Priority, Span, Timestamp,
     limits::{
         AHEAD_MS_MAX, ATTEMPTS_MAX, IDEMPOTENCY_KEY_CHARS_MAX, TAG_NAME_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX,
         TIMEOUT_MS_MAX,
     },
 };
-use sha2::{Digest, Sha256};
-use std::{borrow::Cow, str::FromStr, sync::Arc, time::Duration};
-
-/// What a job takes up besides its payload, roughly.
-const ROW_BYTES: usize = 256;
-
-/// Bounds and defaults that submits are measured against.
-#[derive(Debug, Clone)]
-pub(crate) struct Rules {
-    queue: Queue,
-    priority: Priority,
-    options: Arc<JobOptions>,
-    payload_bytes_max: usize,
-    pub(crate) depth_max: usize,
-    idempotency_lifetime: Duration,
-}
-
-impl Rules {
-    pub(crate) fn new(config: &Config) -> Self {
-        let options = config.jobs.options();
-        let options = if options == JobOptions::default() { JobOptions::shared_default() } else { Arc::new(options) };
-        Self {
-            queue: config.jobs.queue.clone(),
-            priority: config.jobs.priority(),
-            options,
-            payload_bytes_max: config.api.payload_bytes_max,
-            depth_max: config.api.depth_max,
-            idempotency_lifetime: config.api.idempotency_lifetime.as_duration(),
-        }
-    }
-
-    /// The promise that comes with a key: the request is told by its canonical text.
-    pub(crate) fn idempotency(&self, key: String, request: &[u8]) -> Idempotency {
-        Idempotency { key, fingerprint: Sha256::digest(request).into(), lifetime: self.idempotency_lifetime }
-    }
-}
-
-/// When a job may run first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Start {
-    Now,
-    At(Timestamp),
-    In(Span),
-}
-
-/// A job that was asked for and has no id yet.
-#[derive(Debug, Clone)]
-pub(crate) struct Draft {
-    pub(crate) queue: Queue,
-    pub(crate) kind: Kind,
-    pub(crate) priority: Priority,
-    pub(crate) start: Start,
-    pub(crate) payload: Bytes,
-    pub(crate) options: Arc<JobOptions>,
-}
-
-impl Draft {
-    /// The job under this id. A time that has passed means "at once".
-    pub(crate) fn into_job(self, id: JobId, tenant: Tenant) -> Job {
-        let created_at = id.created_at();
-        let run_at = match self.start {
-            Start::Now => created_at,
-            Start::At(time) => time.max(created_at),
-            Start::In(delay) => created_at.plus(delay.as_duration()),
-        };
-        let Self { queue, kind, priority, payload, options, .. } = self;
-        Job { id, tenant, queue, kind, priority, run_at, payload, options }
-    }
-
-    pub(crate) fn weight(&self) -> Weight {
-        Weight { rows: 1, bytes: self.payload.len() + ROW_BYTES }
-    }
-}
-
-/// The members of a submit, read but not judged.
-pub(crate) enum Fields<'a> {
-    Object(Vec<(Cow<'a, str>, &'a str)>),
-    /// Some other JSON value.
-    Other,
-}
-
-impl<'a> Fields<'a> {
-    /// Reads the next value of a text.
-    pub(crate) fn scan(scanner: &mut Scanner<'a>) -> Result<Self, Fault> {
-        if scanner.peek() != Some(b'{') {
-            scanner.value()?;
-            return Ok(Self::Other);
-        }
-        let mut members = Vec::with_capacity(4);
-        scanner.members(|scanner, name| {
-            members.push((name, scanner.value()?));
-            Ok(())
-        })?;
-        Ok(Self::Object(members))
-    }
-
-    /// Reads a text that holds one submit and nothing else.
-    pub(crate) fn parse(text: &'a [u8], depth_max: usize) -> Result<Self, Fault> {
-        let mut scanner = Scanner::new(text, depth_max)?;
-        let fields = Self::scan(&mut scanner)?;
-        scanner.finish()?;
-        Ok(fields)
-    }
-
-    /// The text that tells this submit from others: equal however it was spelled. Without its `idempotency_key`.
-    pub(crate) fn canonical(&self) -> Result<Vec<u8>, Fault> {
-        let mut out = b"POST /v1/jobs\n".to_vec();
-        let Self::Object(members) = self else { return Ok(out) };
-        let mut members: Vec<_> = members.iter().filter(|(name, _)| name != "idempotency_key").collect();
-        members.sort_unstable();
-        for (name, value) in members {
-            out.extend_from_slice(format!("{}:{name}", name.len()).as_bytes());
-            json::canonical(value, &mut out)?;
-            out.push(b',');
-        }
-        Ok(out)
-    }
-}
+use std::{borrow::Cow, str::FromStr, sync::Arc};
 
 /// Where a submit came from: decides how errors point into it and whether it may carry a key of its own.
 #[derive(Debug, Clone, Copy)]
@@ -225,20 +107,6 @@ pub(crate) fn read(fields: &Fields<'_>, place: Place<'_>, rules: &Rules, now: Ti
 fn is_optional(name: &str, place: Place<'_>) -> bool {
     let optional = ["queue", "priority", "run_at", "delay", "max_attempts", "timeout", "deadline", "retry", "tags"];
     optional.contains(&name) || (place.takes_key && name == "idempotency_key")
-}
-
-/// `/name`, escaped (RFC 6901) and cut.
-pub(crate) fn pointer_of(name: &str) -> String {
-    const CHARS_MAX: usize = 64;
-    let mut pointer = String::from("/");
-    for c in name.chars().take(CHARS_MAX) {
-        match c {
-            '~' => pointer.push_str("~0"),
-            '/' => pointer.push_str("~1"),
-            c => pointer.push(c),
-        }
-    }
-    pointer
 }
 
 /// Why a text is no idempotency key, if it is none.
@@ -435,6 +303,7 @@ pub(crate) fn tag_value_fault(value: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use haul_core::{JobId, Tenant, config::Config};
 
     const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
     const SINGLE: Place<'static> = Place { pointer: "", takes_key: false };
@@ -525,13 +394,5 @@ mod tests {
         assert_eq!(draft.queue.as_str(), "default");
         let id = JobId::floor(NOW);
         assert_eq!(draft.into_job(id, Tenant::default()).run_at, id.created_at());
-    }
-
-    #[test]
-    fn a_request_is_told_by_what_it_says_not_by_how_it_is_spelled() {
-        let form = |text: &str| Fields::parse(text.as_bytes(), 64).unwrap().canonical().unwrap();
-        let one = form(r#"{"kind":"echo","payload":{"a":1,"b":2}}"#);
-        assert_eq!(one, form(r#"{ "payload":{"b":2, "a":1}, "kind":"\u0065cho", "idempotency_key":"k" }"#));
-        assert_ne!(one, form(r#"{"kind":"echo","payload":{"a":1,"b":3}}"#));
     }
 }

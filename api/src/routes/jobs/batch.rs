@@ -3,6 +3,7 @@
 use crate::{
     app::{App, RequestId},
     commit::Rejection,
+    fields::{Fields, pointer_of},
     headers,
     intake::Verdict,
     items::{self, Items},
@@ -11,7 +12,7 @@ use crate::{
     problem::{FieldError, Problem, ProblemBody, ProblemType},
     query::Query,
     routes::json,
-    submit::{Fields, Place, pointer_of},
+    submit::Place,
     view::BatchView,
 };
 use axum::{

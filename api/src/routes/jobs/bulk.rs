@@ -6,6 +6,7 @@
 
 use crate::{
     app::{App, RequestId},
+    fields::Fields,
     headers,
     intake::{Admitted, Verdict},
     items::{self, Items},
@@ -14,7 +15,7 @@ use crate::{
     problem::{Problem, ProblemBody, ProblemType},
     query::Query,
     spool::{SpoolWriter, spool},
-    submit::{Fields, Place},
+    submit::Place,
     view::{BulkTotal, ItemView},
 };
 use axum::{

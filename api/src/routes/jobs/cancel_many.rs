@@ -2,12 +2,12 @@
 
 use crate::{
     app::App,
+    fields::{Fields, pointer_of},
     filter,
     openapi::CancelFilter,
     problem::{FieldError, Problem, ProblemBody, ProblemType},
     query::Query,
     routes::{jobs::list::read_cursor, json},
-    submit::{Fields, pointer_of},
     view::CancelAnswer,
 };
 use axum::{

@@ -3,11 +3,12 @@
 use crate::{
     app::App,
     commit::Row,
+    draft::{Draft, Start},
+    fields::{Fields, pointer_of},
     headers,
     problem::{FieldError, Problem, ProblemBody, ProblemType},
     query::Query,
     routes::JobPath,
-    submit::{Draft, Fields, Start, pointer_of},
     view::JobView,
 };
 use axum::{

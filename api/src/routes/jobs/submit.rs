@@ -3,11 +3,12 @@
 use crate::{
     app::App,
     commit::Row,
+    fields::Fields,
     headers,
     openapi::Submit,
     problem::{Problem, ProblemBody},
     query::Query,
-    submit::{self, Fields, Place},
+    submit::{self, Place},
     view::JobView,
 };
 use axum::{
