@@ -16,8 +16,11 @@ fn all_are_broken<S: 'static>(promises: &[Promise<S>], names: &[&str], stage: im
     for name in names {
         let promise = promises.iter().find(|promise| promise.name == *name);
         let promise = promise.unwrap_or_else(|| panic!("there is no promise {name}"));
-        let kept = catch_unwind(AssertUnwindSafe(|| run(async { (promise.check)(stage().await).await })));
-        assert!(kept.is_err(), "{name} does not notice");
+        let notices =
+            || catch_unwind(AssertUnwindSafe(|| run(async { (promise.check)(stage().await).await }))).is_err();
+        // Random sequences meet a defect often, not each time.
+        let runs_max = if name.starts_with("model::") { 30 } else { 1 };
+        assert!((0..runs_max).any(|_| notices()), "{name} does not notice");
     }
 }
 
