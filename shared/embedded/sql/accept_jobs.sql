@@ -5,6 +5,6 @@
 INSERT INTO job (id, run_at, priority, tenant, queue, kind, payload, options)
 SELECT substr(?2, value ->> 0, 16), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
     substr(?2, value ->> 6, value ->> 7), CAST(substr(?2, value ->> 8, value ->> 9) AS TEXT)
-FROM json_each(?1)
+FROM jsonb_each(?1)
 WHERE true
 ON CONFLICT (id) DO NOTHING

@@ -2,7 +2,7 @@
 --
 -- ?1: rows as JSON arrays of tenant and key, the key as offset and length in ?2; ?3: now.
 SELECT known.tenant, known.key, known.fingerprint, known.job AS "job: Uuid"
-FROM json_each(?1) AS asked
+FROM jsonb_each(?1) AS asked
 CROSS JOIN idempotency AS known
     ON known.tenant = asked.value ->> 0 AND known.key = CAST(substr(?2, asked.value ->> 1, asked.value ->> 2) AS TEXT)
 WHERE known.expires_at > ?3

@@ -5,6 +5,6 @@
 INSERT INTO failure (job, attempt, at, retry_at, error, error_detail)
 SELECT substr(?2, value ->> 0, 16), value ->> 1, value ->> 2, value ->> 3,
     CAST(substr(?2, value ->> 4, value ->> 5) AS TEXT), CAST(substr(?2, value ->> 6, value ->> 7) AS TEXT)
-FROM json_each(?1)
+FROM jsonb_each(?1)
 WHERE true
 ON CONFLICT (job, attempt) DO NOTHING

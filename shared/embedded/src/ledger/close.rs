@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 /// How long after its end a minute is closed: most of its jobs have ended by then.
 const GRACE: Duration = Duration::from_secs(60);
-/// Jobs that one transaction looks at: some milliseconds, for which other writes wait.
-const STEP_JOBS: i64 = 4_000;
+/// Jobs that one transaction looks at: some ten milliseconds, for which other writes wait.
+const STEP_JOBS: i64 = 10_000;
 /// Transactions per call: two million jobs.
-const STEPS_MAX: usize = 500;
+const STEPS_MAX: usize = 200;
 /// Length of a minute of ids.
 const MINUTE_MS: i64 = 60_000;
 

@@ -21,6 +21,17 @@ const LOCK_FILE: &str = "haul.lock";
 const DATABASE_FILE: &str = "haul.db";
 /// Connections that read.
 const READERS: u32 = 4;
+/// What is in the database file is read where the system has it in memory; beyond 2 GB it is copied as usual. What is in
+/// the log still needs pages of SQLite's own caches, in KiB with a minus sign. As it is built here, these are one pool: a
+/// reader that has used up its share takes the writer's pages, until the writer has none. So each reader may have the
+/// whole log. See docs/decisions/0033-sqlite-page-caches.md.
+const MAPPED_BYTES: &str = "2147418112";
+const WRITER_CACHE: &str = "-32768";
+const READER_CACHE: &str = "-16384";
+/// Pages of 8 KiB in the log before it is merged into the database: 16 MB.
+const LOG_PAGES: &str = "2000";
+/// What a log that a burst made longer is cut to.
+const LOG_BYTES: &str = "67108864";
 /// How long a read waits for one of them.
 const READER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a write waits for a lock that somebody outside of Haul (a backup, a shell) has on the database.
@@ -83,7 +94,7 @@ impl SqliteLedger {
         migrate(directory, &options).await?;
         let ledger_failed = |source| OpenError::Ledger { directory: at(), source };
         let failed = |error| ledger_failed(ledger_error(error));
-        let writer = Writer::new(options.clone().pragma("cache_size", "-65536"));
+        let writer = Writer::new(options.clone().pragma("cache_size", WRITER_CACHE));
         forget_processes(&writer).await.map_err(ledger_failed)?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(READER_WAIT_MAX);
         let readers = readers.connect_with(options.read_only(true).create_if_missing(false)).await.map_err(failed)?;
@@ -95,13 +106,14 @@ fn options(directory: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(directory.join(DATABASE_FILE))
         .create_if_missing(true)
+        .pragma("cache_size", READER_CACHE)
         // Fewer, larger pages: appends in order of id split half as many.
         .page_size(8_192)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        // 16 MB between checkpoints; a log that a burst made longer is cut.
-        .pragma("wal_autocheckpoint", "2000")
-        .pragma("journal_size_limit", "67108864")
+        .pragma("wal_autocheckpoint", LOG_PAGES)
+        .pragma("journal_size_limit", LOG_BYTES)
+        .pragma("mmap_size", MAPPED_BYTES)
         .foreign_keys(false)
         .busy_timeout(BUSY_MAX)
         .thread_name(|n| format!("sqlite-{n}"))

@@ -63,15 +63,14 @@ async fn measure(conn: &mut SqliteConnection, records: &[Record]) -> Result<Vec<
 
 /// The jobs that take no more records.
 async fn stale(conn: &mut SqliteConnection, records: &[Record]) -> Result<HashSet<JobId>> {
-    let mut asked = Rows::default();
+    let mut by_tenant: HashMap<&Tenant, Vec<&JobId>> = HashMap::new();
     for record in records {
-        asked.add(|row| {
-            row.id(record.job).name(record.tenant.as_str());
-        });
+        by_tenant.entry(&record.tenant).or_default().push(&record.job);
     }
     let mut stale = HashSet::new();
-    for chunk in asked.chunks() {
-        let query = sqlx::query_file!("sql/record_stale.sql", chunk.rows, chunk.data);
+    for (tenant, jobs) in by_tenant {
+        let jobs = hex(jobs);
+        let query = sqlx::query_file!("sql/record_stale.sql", jobs, tenant.as_str());
         stale.extend(query.fetch_all(&mut *conn).await.map_err(ledger_error)?.into_iter().map(|row| JobId(row.id)));
     }
     Ok(stale)

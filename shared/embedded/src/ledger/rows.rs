@@ -1,7 +1,7 @@
 //! Rows on their way into a statement: one statement writes a whole batch.
 //!
-//! A row is a JSON array, read with `json_each`; what is not a number or a name lies beside it in one blob, as offset and
-//! length. A statement per row is three times slower: see docs/decisions/0031-rows-as-json.md.
+//! A row is a JSON array, read with `jsonb_each`; what is not a number or a name lies beside it in one blob, as offset and
+//! length. A statement per row is four times slower: see docs/decisions/0031-rows-as-json.md.
 
 use haul_core::{JobId, Timestamp};
 use std::fmt::Write;
