@@ -18,6 +18,11 @@ impl JobId {
         Self(Uuid::from_u128(ms << 80))
     }
 
+    /// The id just before, for ranges that begin *after* an id; `None` before the smallest.
+    pub fn before(self) -> Option<Self> {
+        self.0.as_u128().checked_sub(1).map(|before| Self(Uuid::from_u128(before)))
+    }
+
     /// When the job was accepted, as its id tells it.
     pub fn created_at(self) -> Timestamp {
         Timestamp::from_ms(i64::try_from(self.0.as_u128() >> 80).unwrap_or(i64::MAX))

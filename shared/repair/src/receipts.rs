@@ -3,7 +3,6 @@
 use crate::{RepairError, tickets::by_queue};
 use haul_core::{Dispatch, JobId, Ledger, ledger::Receipt, telemetry::REPAIRED_TICKETS_TOTAL};
 use std::{collections::VecDeque, time::Duration};
-use uuid::Uuid;
 
 /// Receipts taken at a time.
 const RECEIPTS_MAX: usize = 200;
@@ -51,7 +50,7 @@ impl Receipts {
 }
 
 async fn enqueue_unsettled(ledger: &dyn Ledger, dispatch: &dyn Dispatch, receipt: &Receipt) -> Result<(), RepairError> {
-    let mut after = before(receipt.first);
+    let mut after = receipt.first.before();
     loop {
         let page = ledger.unsettled(after, Some(receipt.last), JOBS_MAX).await?;
         for (queue, tickets) in by_queue(page.jobs) {
@@ -63,9 +62,4 @@ async fn enqueue_unsettled(ledger: &dyn Ledger, dispatch: &dyn Dispatch, receipt
             None => return Ok(()),
         }
     }
-}
-
-/// The id just before: ranges begin *after* an id.
-fn before(id: JobId) -> Option<JobId> {
-    id.0.as_u128().checked_sub(1).map(|before| JobId(Uuid::from_u128(before)))
 }

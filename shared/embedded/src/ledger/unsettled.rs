@@ -51,7 +51,7 @@ pub(super) async fn unsettled(
     let closed = sqlx::query_file!("sql/closed_through.sql").fetch_one(&mut *tx).await.map_err(ledger_error)?;
     let mut jobs = Vec::new();
     // The ids below `closed_through` are closed: the last of them is just before it.
-    if let Some(closed_last) = before(JobId(closed.closed_through))
+    if let Some(closed_last) = JobId(closed.closed_through).before()
         && after < closed_last
     {
         jobs = stragglers(&mut tx, after, last.min(closed_last), limit).await?;
@@ -78,10 +78,6 @@ pub(super) async fn unsettled(
 fn page(jobs: Vec<Unsettled>) -> UnsettledPage {
     let next = jobs.last().map(|job| job.id);
     UnsettledPage { jobs, next }
-}
-
-fn before(id: JobId) -> Option<JobId> {
-    Some(JobId(Uuid::from_u128(id.0.as_u128().checked_sub(1)?)))
 }
 
 async fn stragglers(conn: &mut SqliteConnection, after: JobId, last: JobId, limit: usize) -> Result<Vec<Unsettled>> {
