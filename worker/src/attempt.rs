@@ -86,14 +86,19 @@ async fn supervise(
     stop: Stop,
     allowed: Duration,
 ) -> Option<Result<Done, HandlerError>> {
-    let mut running = route.registered.handler.run(context);
+    let pulse = context.house().pulse.clone();
+    let mut running = pulse.gate(route.registered.handler.run(context));
     let overrun = sleep(allowed);
     pin!(overrun);
     select! {
         biased;
-        result = &mut running => return Some(result),
+        // First, so that a handler that overslept its lease is not polled once more.
         () = stop.token().cancelled() => {}
+        result = &mut running => return Some(result),
         () = overrun => stop.tell(Why::TimedOut),
+    }
+    if stop.told() == Some(Why::Overslept) {
+        return None;
     }
     timeout(STOP_GRACE, running).await.ok()
 }
@@ -106,7 +111,7 @@ fn judge(result: Option<Result<Done, HandlerError>>, told: Option<Why>, job: &Jo
         (Some(Err(error)), None) => End::Attempt(error.into_end()),
         (_, Some(Why::TimedOut)) => End::Attempt(out_of_time(job, allowed)),
         (_, Some(Why::Settled)) => End::SettledElsewhere,
-        (_, Some(Why::LeaseLost)) => End::LeaseLost,
+        (_, Some(Why::LeaseLost | Why::Overslept)) => End::LeaseLost,
         (_, Some(Why::Draining)) | (None, None) => End::Attempt(AttemptEnd::Released),
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     context::JobContext,
     error::HandlerError,
+    pulse::Pulse,
     registry::{self, DataMap, ErasedHandler, House, Registered, Registry},
     transactional::{self, TransactionalHandler},
     worker::Worker,
@@ -166,6 +167,7 @@ impl WorkerBuilder {
             process: self.process.unwrap_or_else(ProcessId::random),
             transactions,
             lease: config.lease.as_duration(),
+            pulse: Arc::new(Pulse::new(config.lease.as_duration())),
             result_bytes_max: config.result_bytes_max,
         };
         Ok(Worker {

@@ -230,8 +230,8 @@ impl Claims {
         by_queue.into_iter().map(|(queue, leases)| (queue.clone(), leases)).collect()
     }
 
-    /// Notes the answers to an extension that lasts until `expires`. Lost claims are told to stop.
-    pub(crate) fn extended(&self, leases: &[Lease], held_still: &[bool], expires: Instant) -> usize {
+    /// Notes the answers to an extension that lasts until `expires`. Lost claims are told to stop, and why.
+    pub(crate) fn extended(&self, leases: &[Lease], held_still: &[bool], expires: Instant, why: Why) -> usize {
         let mut lost = 0;
         let mut table = self.table.lock();
         for (lease, held_still) in leases.iter().zip(held_still) {
@@ -244,7 +244,7 @@ impl Claims {
             lost += 1;
             held.lost = true;
             match &held.stage {
-                Stage::Running { stop, .. } => stop.tell(Why::LeaseLost),
+                Stage::Running { stop, .. } => stop.tell(why),
                 Stage::Recording { .. } => {}
                 Stage::Claimed { .. } | Stage::Waiting { .. } => {
                     let claim = ClaimId { job: lease.id, seq: held.seq };
@@ -254,6 +254,18 @@ impl Claims {
             }
         }
         lost
+    }
+
+    /// The leases of running handlers whose time has passed as far as this process knows, by queue.
+    pub(crate) fn run_out(&self) -> HashMap<QueueRef, Vec<Lease>> {
+        let now = Instant::now();
+        let mut by_queue: HashMap<QueueRef, Vec<Lease>> = HashMap::new();
+        for (id, held) in &self.table.lock().held {
+            if matches!(held.stage, Stage::Running { .. }) && held.expires <= now && held.is_extended_at(now) {
+                by_queue.entry(held.route.queue.clone()).or_default().push(held.lease(*id));
+            }
+        }
+        by_queue
     }
 
     /// The leases among these claims whose time has passed as far as this process knows.

@@ -4,7 +4,7 @@
 //! decides what counts. This task extends leases in batches, takes them up again at once when the dispatch has lost its
 //! tickets, tells handlers whose lease is gone to stop, and gives back what waits too long for a slot here.
 
-use crate::{claims::Claims, reach::Reach, settler::Settler};
+use crate::{claims::Claims, pulse::Pulse, reach::Reach, settler::Settler};
 use haul_core::{Dispatch, QueueRef, dispatch::Lease};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -23,6 +23,7 @@ const CALL_MAX: usize = 1_000;
 pub(crate) struct Leases {
     pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) claims: Arc<Claims>,
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) settler: Arc<Settler>,
     pub(crate) reach: Arc<Reach>,
     pub(crate) repair_signal: Arc<Notify>,
@@ -87,7 +88,7 @@ impl Leases {
         match self.dispatch.extend(queue, leases, self.lease).await {
             Ok(held) => {
                 self.reach.answered();
-                let lost = self.claims.extended(leases, &held, expires);
+                let lost = self.claims.extended(leases, &held, expires, self.pulse.why_lost());
                 if lost > 0 {
                     tracing::warn!(%queue, leases = lost, "leases were lost; their handlers are told to stop");
                 }
@@ -132,7 +133,16 @@ mod tests {
         let ledger = Arc::new(ReferenceLedger::new(clock));
         let settler = Arc::new(Settler::new(dispatch.clone(), ledger, reach.clone(), lease));
         let repair_signal = Arc::default();
-        let leases = Leases { dispatch, claims, settler, reach, repair_signal, lease, slots: 4 };
+        let leases = Leases {
+            dispatch,
+            claims,
+            pulse: Arc::new(Pulse::new(lease)),
+            settler,
+            reach,
+            repair_signal,
+            lease,
+            slots: 4,
+        };
         let began = Instant::now();
         assert_eq!(leases.run().await, 2, "one of them alone is no reason");
         let lasted = began.elapsed();

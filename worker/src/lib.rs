@@ -57,6 +57,7 @@ mod leases;
 mod load;
 mod meters;
 mod pace;
+mod pulse;
 mod pump;
 mod reach;
 mod recorder;

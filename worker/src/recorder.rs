@@ -277,7 +277,7 @@ impl Recorder {
         for (queue, leases) in by_queue {
             let expires = Instant::now() + self.house.lease;
             if let Ok(held) = self.dispatch.extend(&queue, &leases, self.house.lease).await {
-                self.claims.extended(&leases, &held, expires);
+                self.claims.extended(&leases, &held, expires, self.house.pulse.why_lost());
             }
         }
         let kept = std::mem::take(batch);

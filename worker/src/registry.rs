@@ -4,7 +4,7 @@
 //! worker only sees bytes going in and bytes coming out. Decoding happens inside of the attempt, so that a payload that
 //! does not decode fails its own job and nothing else.
 
-use crate::{context::JobContext, error::HandlerError};
+use crate::{context::JobContext, error::HandlerError, pulse::Pulse};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use haul_core::{
@@ -111,6 +111,7 @@ pub(crate) struct House {
     pub(crate) process: ProcessId,
     pub(crate) transactions: Option<Arc<dyn Transactions>>,
     pub(crate) lease: Duration,
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) result_bytes_max: usize,
 }
 

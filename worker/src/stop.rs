@@ -10,6 +10,8 @@ pub(crate) enum Why {
     TimedOut,
     /// Another worker may hold its lease by now.
     LeaseLost,
+    /// Its lease was lost while this whole process stood still: it must not even end by itself.
+    Overslept,
     /// Its job has an outcome already.
     Settled,
     /// The worker shuts down.

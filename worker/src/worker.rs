@@ -15,6 +15,7 @@ use crate::{
     load::Loader,
     meters::WorkerMeters,
     pace::AHEAD_MAX,
+    pulse,
     pump::{self, CLAIM_MAX, Pump},
     reach::Reach,
     recorder::{COMMITS_IN_FLIGHT, Recorder},
@@ -83,6 +84,7 @@ struct Crew {
     recorders: Vec<Part>,
     settling: Part,
     cancelling: Part,
+    beating: Part,
     leases: AbortOnDropHandle<usize>,
 }
 
@@ -185,7 +187,9 @@ impl Worker {
         let listening = part(pump::listen(dispatch.clone(), house.process, kinds, wakes));
         let pumping = part(pump.run(woken));
         let recorders = (0..COMMITS_IN_FLIGHT).map(|_| part(recorder.clone().run(commits.clone())));
+        let beating = pulse::keep(house.pulse.clone(), dispatch.clone(), claims.clone(), lease);
         let leases = Leases {
+            pulse: house.pulse.clone(),
             dispatch,
             claims: claims.clone(),
             settler: settler.clone(),
@@ -196,6 +200,7 @@ impl Worker {
         };
         let settling = settler.clone();
         let crew = Crew {
+            beating: part(beating),
             cancelling: part(cancel::watch(ledger, claims.clone())),
             house,
             listening,
@@ -219,6 +224,7 @@ impl Crew {
             ended = &mut self.engine => broken("engine", ended),
             (ended, _, _) = recorders => broken("recorder", ended),
             ended = &mut self.settling => broken("settler", ended),
+            ended = &mut self.beating => broken("pulse", ended),
             ended = &mut self.cancelling => broken("cancel watch", ended),
             ended = &mut self.leases => match ended {
                 Ok(stuck) => WorkerError::Stuck { stuck, slots },

@@ -121,3 +121,54 @@ async fn a_process_that_was_stopped_for_longer_than_its_lease_records_no_failure
     assert_eq!((record.outcome, record.failure_count), (None, 0));
     assert_eq!(world.stats("default", &["stopped"]).await.leased, 1, "the other one's lease");
 }
+
+/// Stops the whole process in the middle of a handler; a thread beside it plays the other worker, which takes the job over
+/// if `is_taken`. Its second effect comes after an await, as those of real handlers do.
+async fn stopped_between_effects(job: JobContext, is_taken: bool) -> Result<(), HandlerError> {
+    let effects = job.data::<Arc<AtomicUsize>>()?;
+    effects.fetch_add(1, SeqCst);
+    let dispatch = job.data::<Arc<FaultyDispatch>>()?;
+    std::thread::sleep(Duration::from_millis(1_000));
+    if is_taken {
+        let request = ClaimRequest {
+            queue: &queue("default"),
+            kinds: &[(job.kind().clone(), 1)],
+            limit: 1,
+            worker: ProcessId::random(),
+            token: LeaseToken::random(),
+            lease: Duration::from_secs(60),
+        };
+        assert_eq!(dispatch.inner.claim(&request).await?.tickets.len(), 1, "its lease has expired");
+    }
+    tokio::task::yield_now().await;
+    effects.fetch_add(1, SeqCst);
+    Ok(())
+}
+
+async fn effects_of_a_stopped_handler(is_taken: bool) -> (World, haul_core::JobId, usize) {
+    let world = World::new();
+    let effects = Arc::new(AtomicUsize::new(0));
+    let mut config = config();
+    config.lease = Span::from_ms(600);
+    let builder = world.builder().config(config).data(world.dispatch.clone()).data(effects.clone());
+    let worker = world.start(builder.handler("stopped", stopped_between_effects));
+    let id = world.submit("stopped", if is_taken { "true" } else { "false" }).await;
+    eventually("it began", async || (effects.load(SeqCst) > 0).then_some(())).await;
+    eventually("its lease was looked at", async || (world.dispatch.extend_calls.load(SeqCst) > 0).then_some(())).await;
+    worker.end().await.unwrap();
+    (world, id, effects.load(SeqCst))
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_handler_that_wakes_without_its_lease_has_no_further_effect() {
+    let (world, id, effects) = effects_of_a_stopped_handler(true).await;
+    assert_eq!(effects, 1, "the second effect belongs to the other worker");
+    assert_eq!(world.look(id).await.outcome, None);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_handler_that_wakes_and_still_has_its_lease_goes_on() {
+    let (world, id, effects) = effects_of_a_stopped_handler(false).await;
+    assert_eq!(effects, 2);
+    assert_eq!(world.outcome(id).await.state, FinalState::Succeeded);
+}
