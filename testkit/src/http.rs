@@ -138,11 +138,20 @@ pub struct Sink {
     serving: JoinHandle<()>,
 }
 
+/// Decides what a request is answered with, once it was received whole.
+type Answering = dyn Fn(&Request) -> Reply + Send + Sync;
+
 /// What the sink's connections share.
-#[derive(Debug)]
 struct Desk {
     requests: watch::Sender<Vec<Request>>,
     replies: Mutex<HashMap<String, Vec<Reply>>>,
+    answering: Option<Box<Answering>>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("requests", &self.requests.borrow().len()).finish_non_exhaustive()
+    }
 }
 
 impl Sink {
@@ -151,9 +160,22 @@ impl Sink {
     /// # Errors
     /// When it cannot listen.
     pub async fn start() -> Result<Self> {
+        Self::open(None).await
+    }
+
+    /// As [`Sink::start`], and every request is answered as `answering` says.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub async fn answering(answering: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Result<Self> {
+        Self::open(Some(Box::new(answering))).await
+    }
+
+    async fn open(answering: Option<Box<Answering>>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port")?;
         let address = listener.local_addr()?;
-        let desk = Arc::new(Desk { requests: watch::Sender::new(Vec::new()), replies: Mutex::default() });
+        let desk = Desk { requests: watch::Sender::new(Vec::new()), replies: Mutex::default(), answering };
+        let desk = Arc::new(desk);
         let serving = tokio::spawn(serve(listener, Arc::clone(&desk)));
         Ok(Self { address, desk, serving })
     }
@@ -162,6 +184,12 @@ impl Sink {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// From now on answers requests to `path` with these, one after the other; the last is repeated.
@@ -236,7 +264,10 @@ impl Desk {
             headers: head.headers,
             body: body.collect().await?.to_bytes(),
         };
-        let reply = self.next_reply(&request.path);
+        let reply = match &self.answering {
+            Some(answering) => answering(&request),
+            None => self.next_reply(&request.path),
+        };
         self.requests.send_modify(|requests| requests.push(request));
         tokio::time::sleep(reply.delay).await;
         match reply.manner {
@@ -364,6 +395,16 @@ mod tests {
         assert_eq!((requests[0].path.as_str(), requests[0].query.as_deref()), ("/hook", Some("a=b")));
         assert_eq!(requests[0].body, body.to_string());
         assert_eq!(requests[4].method, Method::GET);
+    }
+
+    #[tokio::test]
+    async fn a_sink_may_decide_by_the_request() {
+        let busy_for = |request: &Request| Reply::status(if request.body == "1" { 200 } else { 503 });
+        let sink = Sink::answering(busy_for).await.expect("sink");
+        let client = Client::new(&format!("http://127.0.0.1:{}", sink.port()));
+        assert_eq!(client.post("/", &json!(1)).await.expect("one").status, 200);
+        assert_eq!(client.post("/", &json!(2)).await.expect("two").status, 503);
+        assert_eq!(sink.requests().len(), 2);
     }
 
     #[tokio::test]

@@ -1,9 +1,13 @@
 //! A TCP proxy that plays a bad network between a process and its Postgres or Redis.
 //!
 //! Promise: a fault holds for the connections that are there and for new ones, until the next call. It will not
-//! reorder, lose or change bytes: TCP would not show that to anybody either.
+//! reorder or change bytes, and what it loses it loses with the rest of the connection: TCP would not show anything
+//! else to anybody either.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -23,6 +27,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub struct FaultProxy {
     address: SocketAddr,
     weather: watch::Sender<Weather>,
+    lost: Arc<AtomicU64>,
     serving: JoinHandle<()>,
 }
 
@@ -30,6 +35,8 @@ pub struct FaultProxy {
 enum Weather {
     /// Everything passes, this much later in each direction.
     Open { delay: Duration },
+    /// Each piece that comes in has this chance to be the end of its connection: one in so many.
+    Lossy { one_in: u32 },
     /// Connections stay, nothing passes.
     Stalled,
     /// No connection lives.
@@ -45,8 +52,9 @@ impl FaultProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port")?;
         let address = listener.local_addr()?;
         let weather = watch::Sender::new(Weather::Open { delay: Duration::ZERO });
-        let serving = tokio::spawn(serve(listener, target, weather.subscribe()));
-        Ok(Self { address, weather, serving })
+        let lost = Arc::new(AtomicU64::new(0));
+        let serving = tokio::spawn(serve(listener, target, weather.subscribe(), Arc::clone(&lost)));
+        Ok(Self { address, weather, lost, serving })
     }
 
     /// In front of a server of this crate: `port` is its port.
@@ -78,6 +86,17 @@ impl FaultProxy {
         self.weather.send_replace(Weather::Open { delay });
     }
 
+    /// Closes a connection, at random, before it passes on a piece of what was sent: about one piece in `one_in`.
+    pub fn lose(&self, one_in: u32) {
+        self.weather.send_replace(Weather::Lossy { one_in: one_in.max(1) });
+    }
+
+    /// How many connections were closed by [`FaultProxy::lose`].
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
     /// Ends any fault. What was stalled passes now; what was cut stays cut.
     pub fn restore(&self) {
         self.delay(Duration::ZERO);
@@ -90,13 +109,13 @@ impl Drop for FaultProxy {
     }
 }
 
-async fn serve(listener: TcpListener, target: SocketAddr, weather: watch::Receiver<Weather>) {
+async fn serve(listener: TcpListener, target: SocketAddr, weather: watch::Receiver<Weather>, lost: Arc<AtomicU64>) {
     // Dropped with this task, and the connections with it.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(pass(stream, target, weather.clone()))),
+                Ok((stream, _)) => drop(connections.spawn(pass(stream, target, weather.clone(), Arc::clone(&lost)))),
                 Err(error) => return eprintln!("the proxy no longer listens: {error}"),
             },
             Some(_ended) = connections.join_next() => {}
@@ -104,7 +123,7 @@ async fn serve(listener: TcpListener, target: SocketAddr, weather: watch::Receiv
     }
 }
 
-async fn pass(client: TcpStream, target: SocketAddr, weather: watch::Receiver<Weather>) {
+async fn pass(client: TcpStream, target: SocketAddr, weather: watch::Receiver<Weather>, lost: Arc<AtomicU64>) {
     let mut until_cut = weather.clone();
     let passing = async {
         let server = TcpStream::connect(target).await?;
@@ -112,7 +131,10 @@ async fn pass(client: TcpStream, target: SocketAddr, weather: watch::Receiver<We
         server.set_nodelay(true)?;
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
-        tokio::try_join!(one_way(from_client, to_server, weather.clone()), one_way(from_server, to_client, weather))
+        tokio::try_join!(
+            one_way(from_client, to_server, weather.clone(), &lost),
+            one_way(from_server, to_client, weather, &lost)
+        )
     };
     tokio::select! {
         // However it ends, both connections close here.
@@ -126,6 +148,7 @@ async fn one_way(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     weather: watch::Receiver<Weather>,
+    lost: &AtomicU64,
 ) -> std::io::Result<()> {
     let (sender, mut receiver) = mpsc::channel::<(Instant, Bytes)>(PIECES_MAX);
     let mut now = weather.clone();
@@ -134,7 +157,11 @@ async fn one_way(
         while from.read_buf(&mut buffer).await? > 0 {
             let delay = match *weather.borrow() {
                 Weather::Open { delay } => delay,
-                Weather::Stalled | Weather::Cut => Duration::ZERO,
+                Weather::Lossy { one_in } if is_unlucky(one_in) => {
+                    lost.fetch_add(1, Ordering::Relaxed);
+                    return Err(std::io::ErrorKind::ConnectionReset.into());
+                }
+                Weather::Lossy { .. } | Weather::Stalled | Weather::Cut => Duration::ZERO,
             };
             if sender.send((Instant::now() + delay, buffer.split().freeze())).await.is_err() {
                 break;
@@ -156,11 +183,34 @@ async fn one_way(
     tokio::try_join!(read, write).map(drop)
 }
 
+/// Whether the one in so many is this one.
+fn is_unlucky(one_in: u32) -> bool {
+    // Keyed anew each time: as random as a hash map needs it, which is enough for weather.
+    RandomState::new().hash_one(one_in) % u64::from(one_in) == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::{Client, Sink};
     use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_lossy_link_closes_some_connections_and_lets_others_live() {
+        let sink = Sink::start().await.expect("sink");
+        let proxy = FaultProxy::before(sink.port()).await.expect("proxy");
+        proxy.lose(4);
+        let client = Client::new(&format!("http://127.0.0.1:{}", proxy.port()));
+        let (mut answered, mut refused) = (0, 0);
+        while answered == 0 || refused == 0 {
+            match client.get("/").await {
+                Ok(_) => answered += 1,
+                Err(_) => refused += 1,
+            }
+            assert!(answered + refused < 1_000, "{answered} answered, {refused} not");
+        }
+        assert!(proxy.lost() > 0);
+    }
 
     #[tokio::test]
     async fn a_fault_holds_for_old_and_new_connections_until_it_ends() {

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::place;
 use crate::supervised::{Spec, Supervised};
@@ -59,11 +59,19 @@ impl Server {
     /// # Errors
     /// When Postgres is not installed, or does not get ready within a minute.
     pub fn start() -> Result<Self> {
-        let programs = programs()?;
-        place::on_free_port(|port| Self::start_on(port, &programs))
+        Self::start_with(&[])
     }
 
-    fn start_on(port: u16, programs: &Path) -> Result<Self> {
+    /// As [`Server::start`], with settings such as `max_connections=20`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with(settings: &[&str]) -> Result<Self> {
+        let programs = programs()?;
+        place::on_free_port(|port| Self::start_on(port, &programs, settings))
+    }
+
+    fn start_on(port: u16, programs: &Path, settings: &[&str]) -> Result<Self> {
         let directory = place::directory("postgres")?;
         let data = directory.join("data");
         std::fs::create_dir(&data)?;
@@ -83,14 +91,16 @@ impl Server {
         let strings = ["sh", "-c", START, "postgres"];
         command.extend(strings.map(str::to_owned));
         command.extend([data.display().to_string(), programs.display().to_string()]);
-        for setting in [
+        let always = [
             "listen_addresses=127.0.0.1",
             &format!("port={port}"),
             "unix_socket_directories=",
             "max_connections=300",
             "log_min_messages=warning",
-        ] {
-            command.extend(["-c".to_owned(), setting.to_owned()]);
+        ];
+        // Of two that name the same setting, the later counts.
+        for setting in always.iter().chain(settings) {
+            command.extend(["-c".to_owned(), (*setting).to_owned()]);
         }
         let mut server = Self {
             process: Supervised::new(Spec {
@@ -170,6 +180,55 @@ impl Server {
             .map(drop)
     }
 
+    /// Stops the clock of all its processes: connections stay open and nothing is answered, until [`Server::resume`].
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pause(&mut self) -> Result<()> {
+        // The parent first, so that no child comes to be in between.
+        self.process.signal("STOP")?;
+        self.signal_children("STOP")
+    }
+
+    /// Undoes [`Server::pause`].
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn resume(&mut self) -> Result<()> {
+        self.signal_children("CONT")?;
+        self.process.signal("CONT")
+    }
+
+    /// `kill -9` of one of its processes, by the id that `pg_stat_activity` shows. The server takes that for a crash:
+    /// it ends every connection and recovers from its log.
+    ///
+    /// # Errors
+    /// When there is no such process, or it is none of this server's.
+    pub fn kill_backend(&self, pid: u32) -> Result<()> {
+        ensure!(self.children()?.contains(&pid), "{pid} is no process of the Postgres on port {}", self.port);
+        send("KILL", &[pid])
+    }
+
+    fn signal_children(&self, signal: &str) -> Result<()> {
+        send(signal, &self.children()?)
+    }
+
+    /// The processes of the server but the first.
+    fn children(&self) -> Result<Vec<u32>> {
+        let parent = self.process.pid().context("it does not run")?;
+        let mut children = Vec::new();
+        for entry in std::fs::read_dir("/proc").context("no /proc")? {
+            let Ok(pid) = entry?.file_name().to_string_lossy().parse() else { continue };
+            // One that ended in the meantime has no file any more.
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let its_parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+            if its_parent.is_some_and(|its| its.trim() == parent.to_string()) {
+                children.push(pid);
+            }
+        }
+        Ok(children)
+    }
+
     fn run_psql(&self, url: &str, arguments: &[&str]) -> Result<String> {
         place::output(
             place::client(self.programs.join("psql"))
@@ -177,6 +236,15 @@ impl Server {
                 .args(arguments),
         )
     }
+}
+
+fn send(signal: &str, pids: &[u32]) -> Result<()> {
+    if pids.is_empty() {
+        return Ok(());
+    }
+    let pids = pids.iter().map(u32::to_string);
+    // The shell's own: a program named `kill` is not everywhere.
+    place::output(Command::new("sh").args(["-c", "kill -s \"$@\"", "kill", signal]).args(pids)).map(drop)
 }
 
 /// Whether a Postgres is installed that is new enough.
@@ -228,6 +296,32 @@ mod tests {
         let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
         assert_eq!(shared().psql(name, tables).expect("count"), "0");
         assert_eq!(shared().psql(name, "SHOW fsync").expect("show"), "on");
+    }
+
+    #[test]
+    fn a_paused_server_answers_later_and_a_killed_backend_is_a_crash_that_it_recovers_from() {
+        let mut server = Server::start_with(&["max_connections=20"]).expect("start");
+        assert_eq!(server.psql("postgres", "SHOW max_connections").expect("show"), "20");
+        server.psql("postgres", "CREATE TABLE kept AS SELECT 7 AS n").expect("create");
+        server.pause().expect("pause");
+        let url = server.url("postgres");
+        let psql = server.programs.join("psql");
+        let asking = std::thread::spawn(move || {
+            place::output(place::client(psql).args(["-X", "-A", "-t", "-d", &url, "-c", "SELECT pg_backend_pid()"]))
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!asking.is_finished());
+        server.resume().expect("resume");
+        asking.join().expect("a result").expect("an answer");
+
+        let checkpointer = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
+        let pid = server.psql("postgres", checkpointer).expect("pid").parse().expect("a number");
+        let since = server.process.line_count();
+        server.kill_backend(pid).expect("kill");
+        let ready = |line: &str| line.ends_with("database system is ready to accept connections");
+        server.process.wait_line(since, READY_TIMEOUT, ready).expect("it recovers");
+        assert_eq!(server.psql("postgres", "SELECT n FROM kept").expect("read"), "7");
+        assert!(server.kill_backend(1).is_err());
     }
 
     #[test]
