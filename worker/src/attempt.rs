@@ -11,6 +11,7 @@ use crate::{
     error::HandlerError,
     registry::{Done, House},
     stop::{Stop, Why},
+    tasks::spawn,
 };
 use haul_core::{
     Job, JobError, Span, Timestamp,
@@ -19,7 +20,7 @@ use haul_core::{
 };
 use std::{any::Any, sync::Arc, time::Duration};
 use tokio::{
-    pin, select, spawn,
+    pin, select,
     task::JoinError,
     time::{Instant, sleep, timeout},
 };

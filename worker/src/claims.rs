@@ -15,7 +15,7 @@ use haul_core::{
 };
 use parking_lot::Mutex;
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -221,13 +221,7 @@ impl Claims {
     pub(crate) fn to_extend(&self, only: Option<&QueueRef>) -> Vec<(QueueRef, Vec<Lease>)> {
         let now = Instant::now();
         let table = self.table.lock();
-        let mut by_queue: HashMap<&QueueRef, Vec<Lease>> = HashMap::new();
-        for (id, held) in &table.held {
-            if held.is_extended_at(now) && only.is_none_or(|queue| *queue == held.route.queue) {
-                by_queue.entry(&held.route.queue).or_default().push(held.lease(*id));
-            }
-        }
-        by_queue.into_iter().map(|(queue, leases)| (queue.clone(), leases)).collect()
+        table.leases(|held| held.is_extended_at(now) && only.is_none_or(|queue| *queue == held.route.queue))
     }
 
     /// Notes the answers to an extension that lasts until `expires`. Lost claims are told to stop, and why.
@@ -257,15 +251,10 @@ impl Claims {
     }
 
     /// The leases of running handlers whose time has passed as far as this process knows, by queue.
-    pub(crate) fn run_out(&self) -> HashMap<QueueRef, Vec<Lease>> {
+    pub(crate) fn run_out(&self) -> Vec<(QueueRef, Vec<Lease>)> {
         let now = Instant::now();
-        let mut by_queue: HashMap<QueueRef, Vec<Lease>> = HashMap::new();
-        for (id, held) in &self.table.lock().held {
-            if matches!(held.stage, Stage::Running { .. }) && held.expires <= now && held.is_extended_at(now) {
-                by_queue.entry(held.route.queue.clone()).or_default().push(held.lease(*id));
-            }
-        }
-        by_queue
+        let runs = |held: &Held| matches!(held.stage, Stage::Running { .. });
+        self.table.lock().leases(|held| runs(held) && held.expires <= now && held.is_extended_at(now))
     }
 
     /// The leases among these claims whose time has passed as far as this process knows.
@@ -293,11 +282,13 @@ impl Claims {
         queues.into_iter().cloned().collect()
     }
 
-    /// The jobs that run now.
+    /// The jobs that run now, the oldest first.
     pub(crate) fn running(&self) -> Vec<JobId> {
         let table = self.table.lock();
         let runs = |(id, held): (&JobId, &Held)| matches!(held.stage, Stage::Running { .. }).then_some(*id);
-        table.held.iter().filter_map(runs).collect()
+        let mut running: Vec<JobId> = table.held.iter().filter_map(runs).collect();
+        running.sort_unstable();
+        running
     }
 
     /// Tells a running job's handler to stop.
@@ -309,10 +300,8 @@ impl Claims {
 
     /// Tells every running handler to stop.
     pub(crate) fn stop_all(&self, why: Why) {
-        for held in self.table.lock().held.values() {
-            if let Stage::Running { stop, .. } = &held.stage {
-                stop.tell(why);
-            }
+        for job in self.running() {
+            self.stop(job, why);
         }
     }
 
@@ -346,6 +335,19 @@ impl Table {
         self.held.get_mut(&claim.job).filter(|held| held.seq == claim.seq)
     }
 
+    /// The leases of these claims by queue, the oldest jobs first.
+    fn leases(&self, wanted: impl Fn(&Held) -> bool) -> Vec<(QueueRef, Vec<Lease>)> {
+        let mut by_queue: BTreeMap<&QueueRef, Vec<Lease>> = BTreeMap::new();
+        for (id, held) in self.held.iter().filter(|(_, held)| wanted(held)) {
+            by_queue.entry(&held.route.queue).or_default().push(held.lease(*id));
+        }
+        let in_order = |(queue, mut leases): (&QueueRef, Vec<Lease>)| {
+            leases.sort_unstable_by_key(|lease| lease.id);
+            (queue.clone(), leases)
+        };
+        by_queue.into_iter().map(in_order).collect()
+    }
+
     fn remove(&mut self, claim: &ClaimId) -> Option<Held> {
         self.get(claim)?;
         let held = self.held.remove(&claim.job)?;
@@ -366,7 +368,9 @@ impl Table {
     }
 
     fn drain_if(&mut self, leaves: impl Fn(&Held) -> bool, next: Next, changed: &Notify) -> Vec<Parting> {
-        let leaving: Vec<_> = self.held.extract_if(|_, held| leaves(held)).collect();
+        let mut leaving: Vec<_> = self.held.extract_if(|_, held| leaves(held)).collect();
+        // What goes back to the front of its line stands there in the order in which it came.
+        leaving.sort_unstable_by_key(|(id, _)| *id);
         for (_, held) in &leaving {
             self.uncount(held);
         }

@@ -47,6 +47,7 @@ mod apalis;
 mod attempt;
 mod builder;
 mod cancel;
+mod chance;
 mod claims;
 mod context;
 mod error;
@@ -63,7 +64,10 @@ mod reach;
 mod recorder;
 mod registry;
 mod settler;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod stop;
+mod tasks;
 mod transactional;
 mod worker;
 

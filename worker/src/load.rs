@@ -118,6 +118,7 @@ impl Loader {
             }
         }
         settled.extend(by_id.into_values().map(|unknown| (unknown.claim, Next::Done)));
+        settled.sort_unstable_by_key(|(claim, _)| claim.job);
         if !settled.is_empty() {
             self.settler.settle(self.claims.close_all(settled));
         }

@@ -11,6 +11,7 @@ use crate::{
     pace::Pace,
     reach::{Backoff, Reach},
     registry::Registry,
+    tasks,
 };
 use haul_core::{
     Dispatch, Kind, Ledger, ProcessId, QueueRef,
@@ -145,6 +146,7 @@ impl Pump {
                 let wakes_at = if room > 0 && loads.len() < LOADS_MAX { self.lanes.wakes_at() } else { None };
                 let until = wakes_at.unwrap_or(self.state.refresh_at).min(self.state.refresh_at);
                 select! {
+                    biased;
                     woken = wakes.recv() => match woken {
                         Some(woken) => self.woken(woken).await,
                         None => return,
@@ -211,7 +213,7 @@ impl Pump {
         let arrived = self.loader.take_in(&mut self.state.routes, self.lanes.get(lane), claim.tickets, token, expires);
         if !arrived.is_empty() {
             let loader = self.loader.clone();
-            loads.spawn(async move { loader.load(arrived).await });
+            loads.spawn(tasks::of_this_process(async move { loader.load(arrived).await }));
         }
     }
 
@@ -266,6 +268,7 @@ impl Pump {
     async fn refresh(&mut self) {
         let began = Instant::now();
         let infos = select! {
+            biased;
             infos = self.ledger.queues() => infos,
             () = self.stop.cancelled() => return,
         };
@@ -294,6 +297,7 @@ impl Pump {
     async fn rest(&mut self) {
         let pause = self.state.backoff.next();
         select! {
+            biased;
             () = sleep(pause) => {}
             () = self.stop.cancelled() => {}
         }

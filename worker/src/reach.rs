@@ -1,5 +1,6 @@
 //! Whether the ledger or the dispatch answers: said once when it changes, not once per call.
 
+use crate::chance;
 use std::{
     error::Error,
     sync::atomic::{AtomicBool, Ordering},
@@ -53,7 +54,7 @@ impl Backoff {
     pub(crate) fn next(&mut self) -> Duration {
         let bound = Self::FIRST.saturating_mul(1 << self.tries.min(10)).min(Self::LONGEST);
         self.tries = self.tries.saturating_add(1);
-        bound.mul_f64(rand::random_range(0.5..1.0))
+        bound.mul_f64(0.5 + chance::share() / 2.0)
     }
     pub(crate) async fn pause(&mut self) {
         tokio::time::sleep(self.next()).await;

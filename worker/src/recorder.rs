@@ -6,6 +6,7 @@
 
 use crate::{
     attempt::{End, Ended},
+    chance,
     claims::{ClaimId, Claims, Parting, Route},
     meters::WorkerMeters,
     reach::{Backoff, Reach},
@@ -20,7 +21,7 @@ use haul_core::{
     ledger::{BatchRecorded, Entry, LedgerError, Record, Recorded},
     policy::{self, AttemptEnd, Verdict},
 };
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Commits that may be in flight.
@@ -129,7 +130,7 @@ impl Recorder {
         let now = self.house.mint.clock().now();
         let park_meter =
             if matches!(end, AttemptEnd::Deferred(_)) { &route.meters.deferred } else { &route.meters.released };
-        let entry = match policy::decide(context.job(), context.attempt(), end, now, rand::random()) {
+        let entry = match policy::decide(context.job(), context.attempt(), end, now, chance::share()) {
             Verdict::Succeed(result) => Entry::Succeeded(result),
             Verdict::Die(error) => Entry::Dead(error),
             Verdict::Retry(error, retry_at) => Entry::Failed(error, retry_at),
@@ -270,7 +271,7 @@ impl Recorder {
             return;
         }
         let failures = batch.claims.iter().zip(&batch.records).filter(|(_, record)| is_failure(record));
-        let mut by_queue: HashMap<QueueRef, Vec<Lease>> = HashMap::new();
+        let mut by_queue: BTreeMap<QueueRef, Vec<Lease>> = BTreeMap::new();
         for (queue, lease) in self.claims.doubtful(failures.map(|(claim, _)| *claim)) {
             by_queue.entry(queue).or_default().push(lease);
         }

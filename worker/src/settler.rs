@@ -15,7 +15,7 @@ use haul_core::{
 };
 use parking_lot::Mutex;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -30,7 +30,7 @@ const CALL_MAX: usize = 1_000;
 
 #[derive(Default)]
 struct Waiting {
-    settlements: HashMap<QueueRef, VecDeque<(Instant, Settlement)>>,
+    settlements: BTreeMap<QueueRef, VecDeque<(Instant, Settlement)>>,
     settlement_count: usize,
     follow_ups: Vec<Job>,
     receipts: Vec<ReceiptId>,
@@ -205,7 +205,7 @@ impl Settler {
     }
 
     async fn enqueue_all(&self, jobs: &[Job]) -> bool {
-        let mut by_queue: HashMap<QueueRef, Vec<Ticket>> = HashMap::new();
+        let mut by_queue: BTreeMap<QueueRef, Vec<Ticket>> = BTreeMap::new();
         for job in jobs {
             by_queue.entry(job.queue_ref()).or_default().push(ticket(job));
         }

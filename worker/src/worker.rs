@@ -22,11 +22,12 @@ use crate::{
     registry::{House, Registry},
     settler::Settler,
     stop::Why,
+    tasks::spawn,
 };
 use haul_core::{Dispatch, Ledger, config::WorkerConfig};
 use std::{error::Error, future::Future, sync::Arc, time::Duration};
 use tokio::{
-    select, spawn,
+    select,
     sync::{Notify, mpsc},
     task::JoinError,
     time::{Instant, timeout, timeout_at},
@@ -119,6 +120,7 @@ impl Worker {
         let (mut crew, mut pumping) = self.start(stop_pumping.clone());
         tracing::info!(slots, "the worker runs");
         let ended = select! {
+            biased;
             () = shutdown.cancelled() => Ok(()),
             ended = &mut pumping => Err(broken("pump", ended)),
             stopped = crew.until_something_ends(slots) => Err(stopped),
@@ -220,6 +222,7 @@ impl Crew {
     async fn until_something_ends(&mut self, slots: usize) -> WorkerError {
         let recorders = futures::future::select_all(self.recorders.iter_mut());
         select! {
+            biased;
             ended = &mut self.listening => broken("listener", ended),
             ended = &mut self.engine => broken("engine", ended),
             (ended, _, _) = recorders => broken("recorder", ended),

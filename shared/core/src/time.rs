@@ -90,6 +90,8 @@ impl fmt::Debug for Timestamp {
 #[derive(Debug, Default)]
 pub struct Clock {
     offset_ms: AtomicI64,
+    /// Where a simulated clock began; what it began with is its offset.
+    simulated_since: Option<tokio::time::Instant>,
 }
 
 impl Clock {
@@ -98,20 +100,33 @@ impl Clock {
         Self::default()
     }
 
+    /// A clock that shows `start` now and goes on as tokio's timers do, also when these are paused and moved: simulated
+    /// time is the same for due times and for pauses.
+    pub fn simulated(start: Timestamp) -> Self {
+        Self { offset_ms: AtomicI64::new(start.as_ms()), simulated_since: Some(tokio::time::Instant::now()) }
+    }
+
     /// Now, on the ledger's clock.
     pub fn now(&self) -> Timestamp {
-        Timestamp(machine_ms() + self.offset_ms.load(Ordering::Relaxed))
+        Timestamp(self.own_ms() + self.offset_ms.load(Ordering::Relaxed))
     }
 
     /// Takes over a reading of the ledger's clock, for which the process had waited `round_trip`.
     pub fn sync(&self, ledger_now: Timestamp, round_trip: Duration) {
         let half_trip_ms = i64::try_from(round_trip.as_millis() / 2).unwrap_or(0);
-        self.offset_ms.store(ledger_now.as_ms() + half_trip_ms - machine_ms(), Ordering::Relaxed);
+        self.offset_ms.store(ledger_now.as_ms() + half_trip_ms - self.own_ms(), Ordering::Relaxed);
     }
 
     /// How far the machine's clock is behind the ledger's, in milliseconds.
     pub fn offset_ms(&self) -> i64 {
         self.offset_ms.load(Ordering::Relaxed)
+    }
+
+    fn own_ms(&self) -> i64 {
+        match self.simulated_since {
+            None => machine_ms(),
+            Some(since) => i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX),
+        }
     }
 }
 
@@ -140,5 +155,13 @@ mod tests {
         let ahead = clock.now().plus(Duration::from_secs(600));
         clock.sync(ahead, Duration::ZERO);
         assert!(clock.now() >= ahead && clock.now().since(ahead) < Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulated_clock_goes_with_the_timers() {
+        let start = Timestamp::from_ms(1_800_000_000_000);
+        let clock = Clock::simulated(start);
+        tokio::time::advance(Duration::from_secs(90)).await;
+        assert_eq!(clock.now(), start.plus(Duration::from_secs(90)));
     }
 }

@@ -85,12 +85,14 @@ impl Repairer {
                 }
             };
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
                 () = self.signal.notified() => {}
                 () = event => {}
             }
             let pass = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 pass = self.pass() => pass,
             };

@@ -9,7 +9,7 @@ use haul_core::{
 };
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -26,8 +26,8 @@ pub struct ReferenceDispatch {
 struct State {
     queues: BTreeMap<QueueRef, QueueTickets>,
     /// Longest idle first.
-    idle: HashMap<QueueRef, Vec<Idle>>,
-    mailboxes: HashMap<ProcessId, Mailbox>,
+    idle: BTreeMap<QueueRef, Vec<Idle>>,
+    mailboxes: BTreeMap<ProcessId, Mailbox>,
 }
 
 /// A worker whose last claim from the queue found less than it had asked for.
