@@ -47,7 +47,9 @@ impl MemoryDispatch {
     /// Drops everything, as a restart would: every queue is lost until it is rebuilt. For whoever lost the ledger's lock
     /// for a while: others may have worked on its jobs.
     pub fn lose(&self) {
-        for queue in self.queues.read().values() {
+        let mut queues: Vec<_> = self.queues.read().iter().map(|(name, queue)| (name.clone(), queue.clone())).collect();
+        queues.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        for (_, queue) in queues {
             // Dropped after the lock.
             let _lost = queue.lock().lose();
         }

@@ -5,7 +5,7 @@
 
 use haul_core::{ProcessId, QueueRef};
 use parking_lot::Mutex;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::Notify,
     time::{Instant, timeout_at},
@@ -17,7 +17,7 @@ const GONE_AFTER: Duration = Duration::from_secs(10);
 
 /// The mailboxes of all workers.
 #[derive(Debug, Default)]
-pub(super) struct Mailboxes(Mutex<HashMap<ProcessId, Arc<Mailbox>>>);
+pub(super) struct Mailboxes(Mutex<BTreeMap<ProcessId, Arc<Mailbox>>>);
 
 impl Mailboxes {
     /// The worker's mailbox; the worker counts as alive from now.
