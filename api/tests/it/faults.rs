@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use haul_core::{
     Dispatch, FinalState, JobId, Kind, Ledger, ProcessId, QueueRef, Tenant, Timestamp,
-    dispatch::{self, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, Settlement, Ticket},
+    dispatch::{
+        self, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, ScanCursor, ScanPage, Settlement,
+        Ticket,
+    },
     ledger::{self, *},
     outcome::JobRecord,
 };
@@ -253,6 +256,16 @@ impl Dispatch for FaultyDispatch {
     async fn running(&self, queue: &QueueRef, kinds: &[Kind], limit: usize) -> dispatch::Result<Vec<JobId>> {
         self.up().await?;
         self.inner.running(queue, kinds, limit).await
+    }
+    async fn scan(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        cursor: Option<&ScanCursor>,
+        limit: usize,
+    ) -> dispatch::Result<ScanPage> {
+        self.up().await?;
+        self.inner.scan(queue, kinds, cursor, limit).await
     }
     async fn wait(&self, worker: ProcessId, at_most: Duration) -> Vec<QueueRef> {
         self.inner.wait(worker, at_most).await

@@ -4,7 +4,10 @@ use super::Closed;
 use async_trait::async_trait;
 use haul_core::{
     Dispatch, JobId, Kind, ProcessId, QueueRef,
-    dispatch::{Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, Result, Settlement, Ticket},
+    dispatch::{
+        Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, Result, ScanCursor, ScanPage, Settlement,
+        Ticket,
+    },
 };
 use parking_lot::RwLock;
 use std::{sync::Arc, time::Duration};
@@ -69,6 +72,15 @@ impl Dispatch for DispatchDoor {
     }
     async fn running(&self, queue: &QueueRef, kinds: &[Kind], limit: usize) -> Result<Vec<JobId>> {
         self.get()?.running(queue, kinds, limit).await
+    }
+    async fn scan(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        cursor: Option<&ScanCursor>,
+        limit: usize,
+    ) -> Result<ScanPage> {
+        self.get()?.scan(queue, kinds, cursor, limit).await
     }
     async fn wait(&self, worker: ProcessId, at_most: Duration) -> Vec<QueueRef> {
         match self.get() {

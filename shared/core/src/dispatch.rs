@@ -151,6 +151,44 @@ pub struct QueueStats {
     pub oldest_ready: Option<JobId>,
 }
 
+/// Where a scan goes on. Only the dispatch that gave it can read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanCursor(pub String);
+
+/// A part of what a scan finds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScanPage {
+    /// Tickets, in no order; may be fewer than asked for, even none, although more follow.
+    pub tickets: Vec<Seen>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<ScanCursor>,
+}
+
+/// A ticket that a scan met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The job.
+    pub id: JobId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Where it was.
+    pub place: Place,
+}
+
+/// Where a ticket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Due later.
+    Delayed,
+    /// Could be claimed now.
+    Ready,
+    /// Leased.
+    Leased {
+        /// Since when the lease has expired, if it has, and no claim has taken the ticket back.
+        expired_for: Option<Duration>,
+    },
+}
+
 /// The right to rebuild one queue, until it expires or another takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RebuildToken(pub Uuid);
@@ -195,6 +233,21 @@ pub trait Dispatch: Send + Sync + 'static {
 
     /// Leased jobs of these kinds, at most `limit`, in any order.
     async fn running(&self, queue: &QueueRef, kinds: &[Kind], limit: usize) -> Result<Vec<JobId>>;
+
+    /// Reads the queue's tickets of these kinds, page by page: from `cursor` on, or from the begin. All pages of a scan name
+    /// the same kinds in the same order.
+    ///
+    /// A ticket that stays in its place from the scan's begin to its end is seen, maybe more than once, whatever the
+    /// others do. Of each kind what is delayed is read first, then what is ready, then what is leased, so that one that
+    /// goes that way meanwhile is seen too; one that goes back may be missed. Costs some thousand entries per page at
+    /// most, and changes nothing. It also reads a queue that is paused or [`QueueState::Lost`].
+    async fn scan(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        cursor: Option<&ScanCursor>,
+        limit: usize,
+    ) -> Result<ScanPage>;
 
     /// Waits until the worker is woken, or `at_most` has passed. Returns the queues that it was woken for since the last
     /// wait, none when the time has passed. Never fails: without a connection it waits for `at_most`.

@@ -3,6 +3,7 @@
 use crate::{
     link::{Link, Timeouts},
     replies,
+    scan::Position,
     script::{self, Call},
     tickets::{self, CALL_TICKETS_MAX},
     wakeups::Wakeups,
@@ -11,7 +12,10 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use haul_core::{
     Dispatch, JobId, Kind, ProcessId, QueueRef,
-    dispatch::{Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, Result, Settlement, Ticket},
+    dispatch::{
+        Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, Result, ScanCursor, ScanPage, Settlement,
+        Ticket,
+    },
 };
 use redis::{ErrorKind, RedisError, Value};
 use secrecy::SecretString;
@@ -122,6 +126,21 @@ impl Dispatch for RedisDispatch {
         let mut call = Call::new(&script::RUNNING, queue, kinds);
         let reply: Vec<Value> = self.link.call(call.arg(limit)).await?;
         replies::ids(&reply).ok_or_else(unreadable)
+    }
+
+    async fn scan(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        cursor: Option<&ScanCursor>,
+        limit: usize,
+    ) -> Result<ScanPage> {
+        let at = Position::read(cursor).ok_or_else(unreadable)?;
+        if at.kinds(kinds).is_empty() {
+            return Ok(ScanPage::default());
+        }
+        let reply: Vec<Value> = self.link.call(&at.call(queue, kinds, limit)).await?;
+        at.page(kinds, &reply).ok_or_else(unreadable)
     }
 
     async fn wait(&self, worker: ProcessId, at_most: Duration) -> Vec<QueueRef> {

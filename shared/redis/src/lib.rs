@@ -15,7 +15,7 @@
 //! | `door` | which servers are let in: the version, the eviction policy, cluster or not |
 //! | `link` | the connection: reconnects, timeouts, what an error means |
 //! | `script`, `keys`, `tickets` | how a call is put into one command |
-//! | `replies` | how the longer answers are read |
+//! | `replies`, `scan` | how the longer answers are read |
 //! | `dispatch` | the operations |
 //! | `wakeups` | the pub/sub connection behind `wait` |
 
@@ -25,6 +25,7 @@ mod door;
 mod keys;
 mod link;
 mod replies;
+mod scan;
 mod script;
 mod tickets;
 mod wakeups;

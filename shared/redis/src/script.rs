@@ -45,6 +45,7 @@ scripts! {
     REBUILD from "rebuild.lua",
     REMOVE from "remove.lua",
     RUNNING from "running.lua",
+    SCAN from "scan.lua",
     SETTLE from "settle.lua",
     STATS from "stats.lua",
     WAKE from "wake.lua",

@@ -16,6 +16,8 @@ pub mod order;
 pub mod rebuild;
 mod runner;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
+pub mod scan;
+#[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod settle;
 mod stage;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
@@ -115,6 +117,22 @@ macro_rules! __dispatch_promises {
                 a_paused_queue_gives_out_nothing_and_says_so,
                 leases_of_a_paused_queue_go_on,
                 a_pause_is_of_one_queue,
+            }
+            scan {
+                every_ticket_is_seen_where_it_is,
+                a_scan_of_nothing_ends,
+                a_scan_is_of_the_kinds_asked_for,
+                a_scan_knows_very_many_kinds,
+                a_page_holds_no_more_than_its_limit,
+                an_expired_lease_tells_for_how_long,
+                what_came_back_by_expiry_is_seen_as_ready,
+                a_scan_changes_nothing,
+                what_waits_is_seen_while_others_are_taken_at_the_head,
+                what_waits_is_seen_while_others_come,
+                a_ticket_that_goes_forward_meanwhile_is_seen,
+                what_is_delayed_is_seen_while_others_are_removed,
+                what_is_leased_is_seen_while_others_end,
+                a_paused_queue_is_scanned_and_a_lost_one_too,
             }
             rebuild {
                 a_new_queue_is_lost_until_it_is_rebuilt,

@@ -4,7 +4,10 @@ use super::queue::QueueTickets;
 use async_trait::async_trait;
 use haul_core::{
     Clock, Dispatch, JobId, Kind, ProcessId,
-    dispatch::{Claim, ClaimRequest, Lease, QueueState, QueueStats, RebuildToken, Result, Settlement, Ticket},
+    dispatch::{
+        Claim, ClaimRequest, DispatchError, Lease, QueueState, QueueStats, RebuildToken, Result, ScanCursor, ScanPage,
+        Seen, Settlement, Ticket,
+    },
     name::QueueRef,
 };
 use parking_lot::Mutex;
@@ -161,6 +164,31 @@ impl Dispatch for ReferenceDispatch {
         Ok(self.state.lock().queue(queue).running(kinds, limit))
     }
 
+    async fn scan(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        cursor: Option<&ScanCursor>,
+        limit: usize,
+    ) -> Result<ScanPage> {
+        let (begin, after) = cursor.map_or(Ok((0, None)), last_seen)?;
+        let mut state = self.state.lock();
+        let tickets = state.queue(queue).places(self.clock.now());
+        let mut page = ScanPage::default();
+        for (number, kind) in kinds.iter().enumerate().skip(begin) {
+            let of_kind = tickets.iter().filter(|((of, _), _)| of == kind).map(|((_, id), place)| (*id, *place));
+            for (id, place) in of_kind.filter(|(id, _)| number > begin || after.is_none_or(|after| *id > after)) {
+                if page.tickets.len() == limit.max(1) {
+                    let last = page.tickets.last();
+                    page.next = last.map(|last| ScanCursor(format!("{} {}", index_of(kinds, &last.kind), last.id)));
+                    return Ok(page);
+                }
+                page.tickets.push(Seen { id, kind: kind.clone(), place });
+            }
+        }
+        Ok(page)
+    }
+
     async fn wait(&self, worker: ProcessId, at_most: Duration) -> Vec<QueueRef> {
         let ends_at = tokio::time::Instant::now() + at_most;
         loop {
@@ -212,4 +240,18 @@ impl Dispatch for ReferenceDispatch {
         }
         Ok(finished)
     }
+}
+
+/// The place among the kinds, and the id, of the last ticket that a scan told: it goes on in the order of ids, wherever
+/// they are.
+fn last_seen(cursor: &ScanCursor) -> Result<(usize, Option<JobId>)> {
+    let read = || {
+        let (number, id) = cursor.0.split_once(' ')?;
+        Some((number.parse().ok()?, Some(id.parse().ok()?)))
+    };
+    read().ok_or_else(|| DispatchError::Unavailable("the scan was begun on another dispatch".into()))
+}
+
+fn index_of(kinds: &[Kind], kind: &Kind) -> usize {
+    kinds.iter().position(|other| other == kind).unwrap_or(kinds.len())
 }

@@ -3,7 +3,8 @@
 use haul_core::{
     JobId, Kind, Priority, Timestamp,
     dispatch::{
-        Claim, ClaimRequest, Claimed, Lease, LeaseToken, Next, QueueState, QueueStats, RebuildToken, Settlement, Ticket,
+        Claim, ClaimRequest, Claimed, Lease, LeaseToken, Next, Place, QueueState, QueueStats, RebuildToken, Settlement,
+        Ticket,
     },
 };
 use std::{
@@ -232,6 +233,20 @@ impl QueueTickets {
     pub(super) fn waiting(&self) -> BTreeMap<JobId, bool> {
         let ready = self.ready.values().flatten().map(|id| (*id, false));
         ready.chain(self.delayed.values().map(|ticket| (ticket.id, true))).collect()
+    }
+
+    /// Every ticket, and where it is.
+    pub(super) fn places(&self, now: Timestamp) -> BTreeMap<(Kind, JobId), Place> {
+        let delayed = self.delayed.iter().map(|((due, _), ticket)| {
+            let place = if *due > now { Place::Delayed } else { Place::Ready };
+            ((ticket.kind.clone(), ticket.id), place)
+        });
+        let ready = self.ready.iter().flat_map(|(line, ids)| ids.iter().map(|id| (line.kind.clone(), *id)));
+        let held = self.held.iter().map(|(ticket, held)| {
+            let expired_for = (held.expires_at <= now).then(|| now.since(held.expires_at));
+            (ticket.clone(), Place::Leased { expired_for })
+        });
+        delayed.chain(ready.map(|ticket| (ticket, Place::Ready))).chain(held).collect()
     }
 
     pub(super) fn leased(&self, tickets: &[(Kind, JobId)]) -> Vec<bool> {

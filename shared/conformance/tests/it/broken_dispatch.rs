@@ -5,7 +5,8 @@ use haul_conformance::reference::ReferenceDispatch;
 use haul_core::{
     Dispatch, JobId, Kind, ProcessId, Timestamp,
     dispatch::{
-        Claim, ClaimRequest, Lease, LeaseToken, Next, QueueState, QueueStats, RebuildToken, Result, Settlement, Ticket,
+        Claim, ClaimRequest, Lease, LeaseToken, Next, Place, QueueState, QueueStats, RebuildToken, Result, ScanCursor,
+        ScanPage, Settlement, Ticket,
     },
     job::Priority,
     name::QueueRef,
@@ -49,6 +50,13 @@ pub(crate) enum Defect {
     RebuildsBesideTheOld,
     RefusesTicketsDuringRebuild,
     DoesNotTakeLeasesUpAgain,
+    ScansByOffset,
+    ScansOnePage,
+    ScansAllKinds,
+    ScansMoreThanTheLimit,
+    ScansWithoutLeases,
+    ScansWithoutExpiry,
+    TakesWhatItScans,
     WakesNobody,
     LosesWakeUpsBeforeTheWait,
     IsSilentAboutWhatItLeaves,
@@ -222,6 +230,44 @@ impl Dispatch for BrokenDispatch {
 
     async fn running(&self, queue: &QueueRef, kinds: &[Kind], limit: usize) -> Result<Vec<JobId>> {
         self.inner.running(queue, kinds, limit).await
+    }
+
+    async fn scan(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        cursor: Option<&ScanCursor>,
+        limit: usize,
+    ) -> Result<ScanPage> {
+        if self.is(ScansByOffset) {
+            // Right as long as nothing is taken away.
+            let all = self.inner.scan(queue, kinds, None, usize::MAX).await?.tickets;
+            let offset = cursor.and_then(|cursor| cursor.0.parse().ok()).unwrap_or(0);
+            let tickets: Vec<_> = all.into_iter().skip(offset).take(limit.max(1)).collect();
+            let next = (!tickets.is_empty()).then(|| ScanCursor((offset + tickets.len()).to_string()));
+            return Ok(ScanPage { tickets, next });
+        }
+        let everything: Vec<Kind> = Self::everything(0).into_iter().map(|(kind, _)| kind).collect();
+        let kinds = if self.is(ScansAllKinds) { &everything } else { kinds };
+        let limit = limit + usize::from(self.is(ScansMoreThanTheLimit));
+        let mut page = self.inner.scan(queue, kinds, cursor, limit).await?;
+        match self.defect {
+            ScansOnePage => page.next = None,
+            ScansWithoutLeases => page.tickets.retain(|seen| !matches!(seen.place, Place::Leased { .. })),
+            ScansWithoutExpiry => {
+                for seen in &mut page.tickets {
+                    if let Place::Leased { expired_for } = &mut seen.place {
+                        *expired_for = None;
+                    }
+                }
+            }
+            TakesWhatItScans => {
+                let seen: Vec<_> = page.tickets.iter().map(|seen| (seen.kind.clone(), seen.id)).collect();
+                self.inner.remove(queue, &seen).await?;
+            }
+            _ => {}
+        }
+        Ok(page)
     }
 
     async fn wait(&self, worker: ProcessId, at_most: Duration) -> Vec<QueueRef> {

@@ -206,6 +206,25 @@ rejected! { breaks_dispatch:
     a_dispatch_that_does_not_take_leases_up_again = D::DoesNotTakeLeasesUpAgain => [
         "rebuild::a_lease_is_taken_up_again_in_a_lost_queue",
     ];
+    a_dispatch_that_scans_by_offset = D::ScansByOffset => [
+        "scan::what_waits_is_seen_while_others_are_taken_at_the_head",
+        "scan::what_is_delayed_is_seen_while_others_are_removed",
+        "scan::what_is_leased_is_seen_while_others_end",
+    ];
+    a_dispatch_that_scans_one_page = D::ScansOnePage => [
+        "scan::every_ticket_is_seen_where_it_is",
+        "scan::a_page_holds_no_more_than_its_limit",
+    ];
+    a_dispatch_that_scans_all_kinds = D::ScansAllKinds => ["scan::a_scan_is_of_the_kinds_asked_for"];
+    a_dispatch_that_scans_more_than_the_limit = D::ScansMoreThanTheLimit => [
+        "scan::a_page_holds_no_more_than_its_limit",
+    ];
+    a_dispatch_that_scans_without_leases = D::ScansWithoutLeases => [
+        "scan::every_ticket_is_seen_where_it_is",
+        "scan::a_ticket_that_goes_forward_meanwhile_is_seen",
+    ];
+    a_dispatch_that_scans_without_expiry = D::ScansWithoutExpiry => ["scan::an_expired_lease_tells_for_how_long"];
+    a_dispatch_that_takes_what_it_scans = D::TakesWhatItScans => ["scan::a_scan_changes_nothing"];
     a_dispatch_that_wakes_nobody = D::WakesNobody => ["wake::an_enqueue_wakes_an_idle_worker"];
     a_dispatch_that_loses_wake_ups_before_the_wait = D::LosesWakeUpsBeforeTheWait => [
         "wake::a_wake_up_before_the_wait_is_not_lost",

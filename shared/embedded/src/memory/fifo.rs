@@ -47,6 +47,23 @@ impl Fifo {
         self.chunks.iter().filter_map(|chunk| chunk.oldest.or_else(|| chunk.ids.iter().min().copied())).min()
     }
 
+    /// Up to `count` ids towards the head, but for the `read` last ones. Goes over the chunks, not over the ids, to begin.
+    pub(super) fn before_last(&self, read: usize, count: usize) -> Vec<JobId> {
+        let (mut ids, mut left) = (Vec::new(), read);
+        for chunk in self.chunks.iter().rev() {
+            if left >= chunk.ids.len() {
+                left -= chunk.ids.len();
+                continue;
+            }
+            ids.extend(chunk.ids.iter().rev().skip(left).take(count - ids.len()));
+            left = 0;
+            if ids.len() == count {
+                break;
+            }
+        }
+        ids
+    }
+
     pub(super) fn push_back(&mut self, id: JobId) {
         match self.chunks.back_mut().filter(|chunk| chunk.has_room()) {
             Some(chunk) => {
@@ -101,6 +118,17 @@ mod tests {
             }
         }
         assert!(line.pop_front().is_none() && line.chunks.is_empty());
+    }
+
+    #[test]
+    fn the_line_is_read_from_its_tail() {
+        let id = |n: usize| JobId(Uuid::from_u128(n as u128));
+        let mut line = Fifo::default();
+        (0..2_000).for_each(|n| line.push_back(id(n)));
+        for (read, count) in [(0, 1), (0, 3_000), (511, 2), (1_000, 700), (1_999, 5), (2_000, 5), (9_000, 5), (3, 0)] {
+            let expected: Vec<_> = (0..2_000).rev().skip(read).take(count).map(id).collect();
+            assert_eq!(line.before_last(read, count), expected);
+        }
     }
 
     #[test]

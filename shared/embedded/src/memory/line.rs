@@ -1,9 +1,9 @@
 //! The tickets of one kind in one queue.
 
-use super::{fifo::Fifo, timed::Timed};
+use super::{fifo::Fifo, scan::Part, timed::Timed};
 use haul_core::{
     JobId, Priority, Timestamp,
-    dispatch::{LeaseToken, Next, Settlement, Ticket},
+    dispatch::{LeaseToken, Next, Place, Settlement, Ticket},
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -173,6 +173,30 @@ impl Line {
     pub(super) fn take_waiting(&mut self) -> Self {
         let rest = Self { leases: std::mem::take(&mut self.leases), ..Self::default() };
         std::mem::replace(self, rest)
+    }
+
+    /// The number of sections that [`Line::section`] knows.
+    pub(super) const SECTIONS: usize = 2 + 2 * Priority::COUNT;
+
+    /// Up to `count` tickets of a section, from `at` on, as it told before. What is delayed is the first section, what is
+    /// leased the last one.
+    pub(super) fn section(&self, section: usize, at: Option<usize>, count: usize, now: Now) -> Part {
+        let delayed = |(id, due)| (id, if due > now.ledger { Place::Delayed } else { Place::Ready });
+        let leased = |(id, until): (JobId, Instant)| {
+            let expired_for = (until <= now.here).then(|| now.here - until);
+            (id, Place::Leased { expired_for })
+        };
+        match section {
+            0 => self.delayed.part(at, count, delayed),
+            ready if ready <= 2 * Priority::COUNT => {
+                let line = self.suspects.iter().chain(&self.ready).nth(ready - 1);
+                let read = at.unwrap_or(0);
+                let ids = line.map(|line| line.before_last(read, count)).unwrap_or_default();
+                let next = (ids.len() == count).then_some(read + count);
+                Part { tickets: ids.into_iter().map(|id| (id, Place::Ready)).collect(), next }
+            }
+            _ => self.leases.part(at, count, leased),
+        }
     }
 
     pub(super) fn waiting(&self) -> usize {

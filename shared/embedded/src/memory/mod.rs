@@ -15,13 +15,17 @@
 mod fifo;
 mod line;
 mod queue;
+mod scan;
 mod timed;
 mod wake;
 
 use async_trait::async_trait;
 use haul_core::{
     Clock, Dispatch, JobId, Kind, ProcessId, QueueRef,
-    dispatch::{Claim, ClaimRequest, Lease, QueueState, QueueStats, RebuildToken, Result, Settlement, Ticket},
+    dispatch::{
+        Claim, ClaimRequest, DispatchError, Lease, QueueState, QueueStats, RebuildToken, Result, ScanCursor, ScanPage,
+        Settlement, Ticket,
+    },
 };
 use line::Now;
 use parking_lot::{Mutex, RwLock};
@@ -30,7 +34,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use wake::Mailboxes;
 
-/// A dispatch in memory; one lock per queue. Never fails.
+/// A dispatch in memory; one lock per queue. Never fails, but for a scan that was begun elsewhere.
 #[derive(Debug)]
 pub struct MemoryDispatch {
     clock: Arc<Clock>,
@@ -125,6 +129,19 @@ impl Dispatch for MemoryDispatch {
 
     async fn running(&self, queue: &QueueRef, kinds: &[Kind], limit: usize) -> Result<Vec<JobId>> {
         Ok(self.known(queue).map(|queue| queue.lock().running(kinds, limit, self.now())).unwrap_or_default())
+    }
+
+    async fn scan(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        cursor: Option<&ScanCursor>,
+        limit: usize,
+    ) -> Result<ScanPage> {
+        let foreign = || DispatchError::Unavailable("the scan was begun on another dispatch".into());
+        let from = scan::Position::read(cursor).ok_or_else(foreign)?;
+        let Some(queue) = self.known(queue) else { return Ok(ScanPage::default()) };
+        Ok(scan::page(&queue.lock(), kinds, from, limit, self.now()))
     }
 
     async fn wait(&self, worker: ProcessId, at_most: Duration) -> Vec<QueueRef> {

@@ -92,7 +92,7 @@ impl Queue {
         }
     }
 
-    fn line(&self, kind: &Kind) -> Option<&Line> {
+    pub(super) fn line(&self, kind: &Kind) -> Option<&Line> {
         Some(&self.lines[*self.by_kind.get(kind)?])
     }
 

@@ -4,8 +4,9 @@
 //! delayed ticket costs some 50 bytes, half of what an ordered map beside a hash map takes, and every entry can be taken
 //! out or moved in O(log n).
 
+use super::scan::Part;
 use hashbrown::{DefaultHashBuilder, HashTable};
-use haul_core::JobId;
+use haul_core::{JobId, dispatch::Place};
 use std::hash::BuildHasher;
 
 /// Children per heap node: half the levels of a binary heap, and they share a cache line.
@@ -75,6 +76,16 @@ impl<T: Ord + Copy, V> Timed<T, V> {
     /// All ids, in no order.
     pub(super) fn ids(&self) -> impl Iterator<Item = (JobId, T)> {
         self.entries.iter().map(|entry| (entry.id, self.heap[entry.place as usize].at))
+    }
+
+    /// Up to `count` entries, the last one first, below what a part before told. An entry that is taken out is replaced by
+    /// the last one: whoever reads on downwards misses none that stays.
+    pub(super) fn part(&self, at: Option<usize>, count: usize, tell: impl Fn((JobId, T)) -> (JobId, Place)) -> Part {
+        let end = at.unwrap_or(usize::MAX).min(self.entries.len());
+        let begin = end.saturating_sub(count);
+        let entries = self.entries[begin..end].iter().rev();
+        let tickets = entries.map(|entry| tell((entry.id, self.heap[entry.place as usize].at))).collect();
+        Part { tickets, next: Some(begin).filter(|begin| *begin > 0) }
     }
 
     /// Puts an entry in, or replaces the one of the same id.

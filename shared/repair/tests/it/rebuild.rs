@@ -7,7 +7,7 @@ use haul_core::{
     Dispatch, JobId, Kind, ProcessId, QueueRef,
     dispatch::{
         Claim, ClaimRequest, DispatchError, Lease, LeaseToken, QueueState, QueueStats, RebuildToken, Result,
-        Settlement, Ticket,
+        ScanCursor, ScanPage, Settlement, Ticket,
     },
 };
 use std::{
@@ -185,6 +185,15 @@ impl Dispatch for Fragile {
     }
     async fn running(&self, queue: &QueueRef, kinds: &[Kind], limit: usize) -> Result<Vec<JobId>> {
         self.inner.running(queue, kinds, limit).await
+    }
+    async fn scan(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        cursor: Option<&ScanCursor>,
+        limit: usize,
+    ) -> Result<ScanPage> {
+        self.inner.scan(queue, kinds, cursor, limit).await
     }
     async fn wait(&self, worker: ProcessId, at_most: Duration) -> Vec<QueueRef> {
         self.inner.wait(worker, at_most).await
