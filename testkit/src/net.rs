@@ -186,7 +186,7 @@ async fn one_way(
 /// Whether the one in so many is this one.
 fn is_unlucky(one_in: u32) -> bool {
     // Keyed anew each time: as random as a hash map needs it, which is enough for weather.
-    RandomState::new().hash_one(one_in) % u64::from(one_in) == 0
+    RandomState::new().hash_one(one_in).is_multiple_of(u64::from(one_in))
 }
 
 #[cfg(test)]
