@@ -102,7 +102,7 @@ impl Loader {
         let now = self.now();
         let mut by_id: HashMap<JobId, OnTheWay> = batch.into_iter().map(|one| (one.claim.job, one)).collect();
         let (mut settled, mut ready, mut early) = (Vec::new(), Vec::with_capacity(loaded.len()), Vec::new());
-        for Loaded { job, failures, due, outcome } in loaded {
+        for Loaded { job, failures, due, outcome, .. } in loaded {
             let Some(OnTheWay { claim, route }) = by_id.remove(&job.id) else { continue };
             if outcome.is_some() {
                 settled.push((claim, Next::Done));
