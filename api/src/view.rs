@@ -130,6 +130,9 @@ struct FailureView<'a> {
     /// When the next attempt may start.
     #[schema(value_type = String, format = DateTime)]
     retry_at: Timestamp,
+    /// Present and true when it took the process that ran it down with it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    crashed: bool,
 }
 
 /// What went wrong in an attempt.
@@ -211,8 +214,8 @@ impl<'a> JobView<'a> {
 
 impl<'a> FailureView<'a> {
     fn of(failure: &'a Failure) -> Self {
-        let Failure { attempt, at, error, retry_at } = failure;
-        Self { attempt: *attempt, at: *at, error: ErrorView::of(error), retry_at: *retry_at }
+        let Failure { attempt, at, error, retry_at, crashed } = failure;
+        Self { attempt: *attempt, at: *at, error: ErrorView::of(error), retry_at: *retry_at, crashed: *crashed }
     }
 }
 

@@ -42,6 +42,8 @@ struct FailureView {
     at: String,
     error: ErrorView,
     retry_at: Option<String>,
+    #[serde(default)]
+    crashed: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,7 +100,8 @@ impl JobView {
         let mut table = Table::new(["ATTEMPT", "FAILED AT", "RETRY AT", "ERROR"]);
         for failure in &self.failures {
             let retry_at = failure.retry_at.clone().unwrap_or_default();
-            table.row([failure.attempt.to_string(), failure.at.clone(), retry_at, failure.error.message.clone()]);
+            let error = if failure.crashed { "crash: " } else { "" }.to_owned() + &failure.error.message;
+            table.row([failure.attempt.to_string(), failure.at.clone(), retry_at, error]);
         }
         writeln!(to)?;
         table.write(to)

@@ -19,7 +19,7 @@ use haul_core::{
     batch::{BatchLimits, Batcher, Batches, Weight, batcher},
     dispatch::{Lease, Next},
     ledger::{BatchRecorded, Entry, LedgerError, Record, Recorded},
-    policy::{self, AttemptEnd, Verdict},
+    policy::{self, Attempt, AttemptEnd, Verdict},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -49,7 +49,7 @@ impl Finished {
         let follow_ups = &self.record.follow_ups;
         let own_bytes = match &self.record.entry {
             Entry::Succeeded(result) => result.as_ref().map_or(0, Bytes::len),
-            Entry::Dead(error) | Entry::Failed(error, _) => {
+            Entry::Dead(error) | Entry::Failed(error, _) | Entry::Crashed(error, _) => {
                 error.message.len() + error.detail.as_ref().map_or(0, String::len)
             }
         };
@@ -130,10 +130,13 @@ impl Recorder {
         let now = self.house.mint.clock().now();
         let park_meter =
             if matches!(end, AttemptEnd::Deferred(_)) { &route.meters.deferred } else { &route.meters.released };
-        let entry = match policy::decide(context.job(), context.attempt(), end, now, chance::share()) {
+        // A handler in this process that crashes leaves nobody to say so.
+        let attempt = Attempt { number: context.attempt(), crashes_before: 0 };
+        let entry = match policy::decide(context.job(), attempt, end, now, chance::share()) {
             Verdict::Succeed(result) => Entry::Succeeded(result),
             Verdict::Die(error) => Entry::Dead(error),
             Verdict::Retry(error, retry_at) => Entry::Failed(error, retry_at),
+            Verdict::RetryAfterCrash(error, retry_at) => Entry::Crashed(error, retry_at),
             Verdict::Park(due) => {
                 park_meter.increment(1);
                 return self.settler.settle(self.claims.close(claim, Next::Park(due)));
@@ -239,7 +242,7 @@ impl Recorder {
                 (_, false) => &route.meters.stale,
                 (Entry::Succeeded(_), true) => &route.meters.succeeded,
                 (Entry::Dead(_), true) => &route.meters.dead,
-                (Entry::Failed(..), true) => &route.meters.failed,
+                (Entry::Failed(..) | Entry::Crashed(..), true) => &route.meters.failed,
             };
             meter.increment(1);
             if committed {
@@ -253,7 +256,7 @@ impl Recorder {
             let next = match record.entry {
                 Entry::Succeeded(_) | Entry::Dead(_) => Next::Done,
                 // Also when it is stale: the ledger is asked when the ticket is due.
-                Entry::Failed(_, retry_at) => Next::Park(retry_at),
+                Entry::Failed(_, retry_at) | Entry::Crashed(_, retry_at) => Next::Park(retry_at),
             };
             ends.push((claim, next));
         }
@@ -346,6 +349,9 @@ fn log_unsuccessful(record: &Record, route: &Route) {
         Entry::Succeeded(_) => {}
         Entry::Failed(_, retry_at) => {
             tracing::info!(%job, %kind, attempt, %retry_at, "attempt failed, will be retried")
+        }
+        Entry::Crashed(_, retry_at) => {
+            tracing::warn!(%job, %kind, attempt, %retry_at, "attempt crashed its process, will be retried")
         }
         Entry::Dead(_) => tracing::warn!(%job, %kind, attempt, "job is dead"),
     }

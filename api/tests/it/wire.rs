@@ -41,6 +41,7 @@ async fn a_job() {
     let id = accepted["id"].as_str().unwrap().to_owned();
     insta::assert_json_snapshot!("accepted", settled(accepted));
     world.fail(&id, "no luck").await;
+    world.crash(&id, "killed by signal 6").await;
     world.succeed(&id).await;
     insta::assert_json_snapshot!("succeeded", settled(world.get(&format!("/v1/jobs/{id}")).await.expect(200)));
 }

@@ -127,6 +127,11 @@ impl World {
         self.finish(id, Entry::Failed(JobError::new(message), retry_at)).await;
     }
 
+    pub(crate) async fn crash(&self, id: &str, message: &str) {
+        let retry_at = self.clock.now().plus(Duration::from_secs(60));
+        self.finish(id, Entry::Crashed(JobError::new(message), retry_at)).await;
+    }
+
     /// Lets the queue give out tickets, then leases up to `limit` of kind `echo`.
     pub(crate) async fn claim(&self, queue: &str, limit: usize) -> Vec<JobId> {
         let queue = queue_ref(queue);

@@ -110,6 +110,8 @@ pub struct Loaded {
     pub job: Job,
     /// Failed attempts so far. The next attempt is this plus one.
     pub failures: u32,
+    /// How many of them were crashes.
+    pub crashes: u32,
     /// When it may run: the latest failure's `retry_at`, or the job's `run_at`.
     pub due: Timestamp,
     /// How it ended, if it did: then no attempt may start.
@@ -142,6 +144,9 @@ pub enum Entry {
     Dead(JobError),
     /// A failure; the next attempt may start at that time.
     Failed(JobError, Timestamp),
+    /// A failure that took the process that ran it down with it; the next attempt may start at that time. Only a parent
+    /// that saw its child die by itself may say so.
+    Crashed(JobError, Timestamp),
 }
 
 /// What became of a record.
@@ -149,7 +154,7 @@ pub enum Entry {
 pub enum Recorded {
     /// It is committed.
     Committed,
-    /// The job has an outcome already, or this attempt's failure is known already: nothing was written.
+    /// The job has an outcome already, or this attempt's failure, or crash, is known already: nothing was written.
     Stale,
 }
 
@@ -279,7 +284,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Commits a batch of records, durably, all or none, with the follow-ups of those that stay and one receipt for these.
     ///
     /// The first outcome of a job stays for ever. A failure is written only while the job has no outcome, and once per
-    /// attempt. Two records of one batch may be of the same job: the earlier wins.
+    /// attempt. A crash is a failure with a mark: of the same attempt's failure and crash the first stays. Two records of
+    /// one batch may be of the same job: the earlier wins.
     async fn record(&self, records: &[Record], owner: ProcessId) -> Result<BatchRecorded>;
 
     /// Gives each job that has no outcome the outcome `cancelled`. One answer per id, in order.

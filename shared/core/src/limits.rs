@@ -4,6 +4,8 @@
 pub const NAME_CHARS_MAX: usize = 100;
 /// Attempts a job may ask for.
 pub const ATTEMPTS_MAX: u16 = 1_000;
+/// Crashes after which a job is dead: so many workers, or children of theirs, it has killed.
+pub const CRASHES_MAX: u32 = 3;
 /// Tags on one job.
 pub const TAGS_MAX: usize = 16;
 /// Characters in a tag's name.

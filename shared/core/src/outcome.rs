@@ -95,6 +95,8 @@ pub struct Failure {
     pub error: JobError,
     /// When the next attempt may start.
     pub retry_at: Timestamp,
+    /// Whether it took the process that ran it down with it.
+    pub crashed: bool,
 }
 
 /// How a job ended. The first one committed stays.

@@ -2,7 +2,7 @@
 //!
 //! Backoff is exponential with full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
 
-use crate::{job::Job, outcome::JobError, span::Span, time::Timestamp};
+use crate::{job::Job, limits::CRASHES_MAX, outcome::JobError, span::Span, time::Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -58,6 +58,15 @@ pub enum Retry {
     Never,
 }
 
+/// An attempt that has ended, as far as the decision needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which, from 1.
+    pub number: u32,
+    /// How many of the attempts before it were crashes.
+    pub crashes_before: u32,
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AttemptEnd {
@@ -65,6 +74,8 @@ pub enum AttemptEnd {
     Succeeded(Option<Bytes>),
     /// The handler failed, panicked or ran out of time.
     Failed(JobError, Retry),
+    /// The process that ran the handler died of it, as its parent saw.
+    Crashed(JobError),
     /// The handler wants to run later; no attempt is used up.
     Deferred(Duration),
     /// The attempt was interrupted through no fault of its own (drain, lost lease); no attempt is used up.
@@ -80,33 +91,56 @@ pub enum Verdict {
     Die(JobError),
     /// A failure, and when to try again.
     Retry(JobError, Timestamp),
+    /// A crash, and when to try again.
+    RetryAfterCrash(JobError, Timestamp),
     /// Nothing to record: back into the dispatch, due then.
     Park(Timestamp),
 }
 
-/// Decides what the end of `attempt` (from 1) means. `jitter` lies in `0.0..1.0`.
-pub fn decide(job: &Job, attempt: u32, end: AttemptEnd, now: Timestamp, jitter: f64) -> Verdict {
-    let (error, retry) = match end {
-        AttemptEnd::Succeeded(result) => return Verdict::Succeed(result),
-        AttemptEnd::Released => return Verdict::Park(now),
-        AttemptEnd::Deferred(pause) => return Verdict::Park(now.plus(pause)),
-        AttemptEnd::Failed(error, retry) => (error, retry),
-    };
+/// Decides what the end of an attempt means. `jitter` lies in `0.0..1.0`.
+///
+/// A crash uses up an attempt as a failure does; the [`CRASHES_MAX`]th is final, whatever the policy allows.
+pub fn decide(job: &Job, attempt: Attempt, end: AttemptEnd, now: Timestamp, jitter: f64) -> Verdict {
+    match end {
+        AttemptEnd::Succeeded(result) => Verdict::Succeed(result),
+        AttemptEnd::Released => Verdict::Park(now),
+        AttemptEnd::Deferred(pause) => Verdict::Park(now.plus(pause)),
+        AttemptEnd::Failed(error, retry) => match retry_at(job, attempt.number, retry, now, jitter) {
+            Some(retry_at) => Verdict::Retry(error, retry_at),
+            None => Verdict::Die(error),
+        },
+        AttemptEnd::Crashed(error) => {
+            let crashes = attempt.crashes_before.saturating_add(1);
+            if crashes >= CRASHES_MAX {
+                return Verdict::Die(crashed_too_often(crashes, error));
+            }
+            match retry_at(job, attempt.number, Retry::Policy, now, jitter) {
+                Some(retry_at) => Verdict::RetryAfterCrash(error, retry_at),
+                None => Verdict::Die(error),
+            }
+        }
+    }
+}
+
+/// When the next attempt may start; `None` when this one was the last.
+fn retry_at(job: &Job, attempt: u32, retry: Retry, now: Timestamp, jitter: f64) -> Option<Timestamp> {
     let policy = &job.options.retry;
     if attempt >= u32::from(policy.max_attempts) {
-        return Verdict::Die(error);
+        return None;
     }
-    let latest = latest_start(job);
     let retry_at = match retry {
-        Retry::Never => return Verdict::Die(error),
+        Retry::Never => return None,
         Retry::Policy => now.plus(policy.backoff(attempt, jitter)),
         Retry::After(pause) => now.plus(pause.min(policy.cap.as_duration())),
         Retry::At(time) => time.max(now),
     };
-    if retry_at > latest {
-        return Verdict::Die(error);
-    }
-    Verdict::Retry(error, retry_at)
+    (retry_at <= latest_start(job)).then_some(retry_at)
+}
+
+/// The error of a job that is taken out of circulation, with what the last death was.
+fn crashed_too_often(crashes: u32, last: JobError) -> JobError {
+    let message = format!("crashed its worker {crashes} times; the last time: {}", last.message);
+    JobError { detail: last.detail, ..JobError::new(message) }
 }
 
 /// The latest time at which an attempt of this job may start.
@@ -153,6 +187,10 @@ mod tests {
         }
     }
 
+    fn nth(number: u32) -> Attempt {
+        Attempt { number, crashes_before: 0 }
+    }
+
     fn failed(retry: Retry) -> AttemptEnd {
         AttemptEnd::Failed(JobError::new("no"), retry)
     }
@@ -170,9 +208,9 @@ mod tests {
     fn the_last_attempt_and_never_are_final() {
         let job = job(JobOptions::default());
         let now = job.created_at();
-        assert!(matches!(decide(&job, 20, failed(Retry::Policy), now, 0.5), Verdict::Die(_)));
-        assert!(matches!(decide(&job, 1, failed(Retry::Never), now, 0.5), Verdict::Die(_)));
-        assert!(matches!(decide(&job, 19, failed(Retry::Policy), now, 0.5), Verdict::Retry(..)));
+        assert!(matches!(decide(&job, nth(20), failed(Retry::Policy), now, 0.5), Verdict::Die(_)));
+        assert!(matches!(decide(&job, nth(1), failed(Retry::Never), now, 0.5), Verdict::Die(_)));
+        assert!(matches!(decide(&job, nth(19), failed(Retry::Policy), now, 0.5), Verdict::Retry(..)));
     }
 
     #[test]
@@ -180,8 +218,11 @@ mod tests {
         let deadline = Timestamp::from_ms(job(JobOptions::default()).created_at().as_ms() + 10_000);
         let job = job(JobOptions { deadline: Some(deadline), ..JobOptions::default() });
         let now = job.created_at();
-        assert!(matches!(decide(&job, 1, failed(Retry::After(Duration::from_secs(60))), now, 0.5), Verdict::Die(_)));
-        assert!(matches!(decide(&job, 1, failed(Retry::Policy), now, 0.5), Verdict::Retry(..)));
+        assert!(matches!(
+            decide(&job, nth(1), failed(Retry::After(Duration::from_secs(60))), now, 0.5),
+            Verdict::Die(_)
+        ));
+        assert!(matches!(decide(&job, nth(1), failed(Retry::Policy), now, 0.5), Verdict::Retry(..)));
         assert!(past_deadline(&job, deadline).is_some());
         assert!(time_allowed(&job, now) <= Duration::from_secs(10));
     }
@@ -190,7 +231,7 @@ mod tests {
     fn a_release_uses_up_no_attempt() {
         let job = job(JobOptions::default());
         let now = job.created_at();
-        assert_eq!(decide(&job, 20, AttemptEnd::Released, now, 0.5), Verdict::Park(now));
+        assert_eq!(decide(&job, nth(20), AttemptEnd::Released, now, 0.5), Verdict::Park(now));
     }
 
     #[test]
@@ -198,7 +239,45 @@ mod tests {
         let job = job(JobOptions::default());
         let now = job.created_at();
         let far = failed(Retry::After(Duration::from_secs(1_000_000)));
-        let Verdict::Retry(_, at) = decide(&job, 1, far, now, 0.5) else { panic!("no retry") };
+        let Verdict::Retry(_, at) = decide(&job, nth(1), far, now, 0.5) else { panic!("no retry") };
         assert_eq!(at, now.plus(Duration::from_secs(3_600)));
+    }
+
+    fn killed() -> AttemptEnd {
+        AttemptEnd::Crashed(JobError::new("killed by signal 6").with_detail("the last lines"))
+    }
+
+    #[test]
+    fn a_crash_is_retried_like_a_failure_and_the_third_is_final() {
+        let job = job(JobOptions::default());
+        let now = job.created_at();
+        for (number, crashes_before) in [(1, 0), (2, 1), (19, 1)] {
+            let verdict = decide(&job, Attempt { number, crashes_before }, killed(), now, 1.0);
+            let pause = job.options.retry.backoff(number, 1.0);
+            assert!(matches!(verdict, Verdict::RetryAfterCrash(_, at) if at == now.plus(pause)), "{verdict:?}");
+        }
+        let third = Attempt { number: 7, crashes_before: 2 };
+        let Verdict::Die(error) = decide(&job, third, killed(), now, 0.5) else { panic!("it lives on") };
+        assert_eq!(error.message, "crashed its worker 3 times; the last time: killed by signal 6");
+        assert_eq!(error.detail.as_deref(), Some("the last lines"));
+    }
+
+    #[test]
+    fn a_crash_uses_up_an_attempt_and_heeds_the_deadline() {
+        let max_attempts = |max_attempts| RetryPolicy { max_attempts, ..RetryPolicy::default() };
+        let once = job(JobOptions { retry: max_attempts(1), ..JobOptions::default() });
+        let now = once.created_at();
+        let Verdict::Die(error) = decide(&once, nth(1), killed(), now, 0.5) else { panic!("it is tried again") };
+        assert_eq!(error.message, "killed by signal 6");
+        let late = job(JobOptions { deadline: Some(now), ..JobOptions::default() });
+        assert!(matches!(decide(&late, nth(1), killed(), now.plus(Duration::from_secs(1)), 0.5), Verdict::Die(_)));
+    }
+
+    #[test]
+    fn failures_between_crashes_do_not_count_as_crashes() {
+        let job = job(JobOptions::default());
+        let tenth = Attempt { number: 10, crashes_before: 2 };
+        let now = job.created_at();
+        assert!(matches!(decide(&job, tenth, failed(Retry::Policy), now, 0.5), Verdict::Retry(..)));
     }
 }

@@ -6,7 +6,8 @@ SELECT job.id AS "id: Uuid", job.run_at, job.priority, job.tenant, job.queue, jo
     outcome.error_detail AS "final_error_detail?: String",
     (SELECT count(*) FROM failure WHERE failure.job = job.id) AS "failures!: i64",
     latest.attempt AS "attempt?: i64", latest.at AS "at?: i64", latest.retry_at AS "retry_at?: i64",
-    latest.error AS "error?: String", latest.error_detail AS "error_detail?: String"
+    latest.error AS "error?: String", latest.error_detail AS "error_detail?: String",
+    latest.crashed AS "crashed?: bool"
 FROM json_each(?1) AS asked
 CROSS JOIN job ON job.id = unhex(asked.value)
 LEFT JOIN outcome ON outcome.id = job.id

@@ -5,7 +5,8 @@ SELECT job.id AS "id!", job.run_at AS "run_at!", job.priority AS "priority!", jo
     outcome.state AS "state?", outcome.attempt AS "attempt?", outcome.finished_at AS "finished_at?", outcome.result,
     outcome.error AS "error?", outcome.error_detail,
     failed.failures AS "failures?", failed.attempt AS "failed_attempt?", failed.at AS "failed_at?",
-    failed.retry_at AS "retry_at?", failed.error AS "failed_error?", failed.error_detail AS failed_detail
+    failed.retry_at AS "retry_at?", failed.error AS "failed_error?", failed.error_detail AS failed_detail,
+    failed.crashed AS "crashed?"
 FROM unnest($2::uuid[]) AS asked (id)
 CROSS JOIN LATERAL (
     SELECT * FROM haul.job WHERE id = asked.id AND id BETWEEN $3 AND $4 AND tenant = $1 LIMIT 1

@@ -1,7 +1,7 @@
 -- Records how attempts ended, with the follow-ups of the records that stay, in one transaction and one round trip.
 --
--- $1..$8: the outcomes' columns, sorted by id, each job once; $9..$14: the failures' columns, sorted, each attempt
--- once; $15..$22: the follow-ups' columns as jobs, sorted by id; $23, $24: the record each belongs to, as job and
+-- $1..$8: the outcomes' columns, sorted by id, each job once; $9..$14 and $29: the failures' columns, sorted, each
+-- attempt once; $15..$22: the follow-ups' columns as jobs, sorted by id; $23, $24: the record each belongs to, as job and
 -- attempt, -1 for its outcome; $25: the owner of their receipt; $26, $27: the lowest and the highest job of all
 -- records; $28: the tenants of the failures. Returns a row per record that stays, as job and attempt, -1 for an
 -- outcome. No row: it came too late, or there is no such job.
@@ -17,11 +17,11 @@ WITH ended AS (
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 ), failed AS (
-    INSERT INTO haul.failure (job, attempt, at, retry_at, error, error_detail)
-    SELECT asked.job, asked.attempt, asked.at, asked.retry_at, asked.error, asked.error_detail
+    INSERT INTO haul.failure (job, attempt, at, retry_at, error, error_detail, crashed)
+    SELECT asked.job, asked.attempt, asked.at, asked.retry_at, asked.error, asked.error_detail, asked.crashed
     FROM unnest($9::uuid[], $10::integer[], $11::timestamptz[], $12::timestamptz[], $13::text[], $14::text[],
-            $28::text[])
-        AS asked (job, attempt, at, retry_at, error, error_detail, tenant)
+            $28::text[], $29::boolean[])
+        AS asked (job, attempt, at, retry_at, error, error_detail, tenant, crashed)
     CROSS JOIN LATERAL (
         SELECT FROM haul.job WHERE id = asked.job AND id BETWEEN $26 AND $27 AND tenant = asked.tenant LIMIT 1
     ) AS job

@@ -27,17 +27,19 @@ pub(crate) async fn job(connections: &Connections, tenant: &Tenant, id: JobId) -
     let Some(mut record) = records(connections, tenant, &[id.0]).await?.remove(&id) else { return Ok(None) };
     if record.failure_count > 1 {
         let rows = ask!(connections, c => sqlx::query_file!("sql/failures.sql", id.0).fetch_all(c))?;
-        let failure = |attempt, at, retry_at, message, detail| -> Result<Failure> {
+        let failure = |attempt, at, retry_at, message, detail, crashed| -> Result<Failure> {
             let error = rows::error(message, detail);
             Ok(Failure {
                 attempt: rows::attempt(id.0, attempt)?,
                 at: rows::time(at),
                 error,
                 retry_at: rows::time(retry_at),
+                crashed,
             })
         };
-        let failures =
-            rows.into_iter().map(|row| failure(row.attempt, row.at, row.retry_at, row.error, row.error_detail));
+        let failures = rows
+            .into_iter()
+            .map(|row| failure(row.attempt, row.at, row.retry_at, row.error, row.error_detail, row.crashed));
         record.failures = failures.collect::<Result<_>>()?;
         record.failure_count = u32::try_from(record.failures.len()).unwrap_or(u32::MAX);
     }
@@ -262,6 +264,7 @@ async fn records(connections: &Connections, tenant: &Tenant, ids: &[Uuid]) -> Re
                 at: rows::time(at),
                 error: rows::error(message, row.failed_detail),
                 retry_at: rows::time(retry_at),
+                crashed: row.crashed.unwrap_or(false),
             }),
             _ => None,
         };

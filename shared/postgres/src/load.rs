@@ -29,6 +29,7 @@ pub(crate) async fn load(connections: &Connections, ids: &[JobId]) -> Result<Vec
             let job = job.decode()?;
             loaded.push(Loaded {
                 failures: row.failures.map_or(Ok(0), |failures| rows::count(row.id, failures))?,
+                crashes: row.crashes.map_or(Ok(0), |crashes| rows::count(row.id, crashes))?,
                 due: row.retry_at.map_or(job.run_at, rows::time),
                 outcome: row.state.map(|state| rows::state(row.id, state)).transpose()?,
                 job,

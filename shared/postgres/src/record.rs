@@ -10,7 +10,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use haul_core::{
-    FinalState, Job, JobError, JobId, ProcessId,
+    FinalState, Job, JobError, JobId, ProcessId, Timestamp,
     ledger::{BatchRecorded, Entry, ReceiptId, Record, Recorded, Result},
 };
 use sqlx::{Connection, PgConnection};
@@ -127,6 +127,7 @@ struct Failures<'a> {
     retry_ats: Vec<DateTime<Utc>>,
     errors: Vec<&'a str>,
     details: Vec<Option<&'a str>>,
+    crashed: Vec<bool>,
 }
 
 /// The records of a batch as columns, without those that an earlier one of the same batch makes stale.
@@ -151,7 +152,7 @@ impl<'a> Batch<'a> {
         let mut chosen: BTreeMap<Slot, &Record> = BTreeMap::new();
         for record in records {
             let slot = match record.entry {
-                Entry::Failed(..) => (record.job.0, attempt_column(record.attempt)?),
+                Entry::Failed(..) | Entry::Crashed(..) => (record.job.0, attempt_column(record.attempt)?),
                 Entry::Succeeded(_) | Entry::Dead(_) => (record.job.0, OUTCOME),
             };
             let is_first = !chosen.contains_key(&slot) && !chosen.contains_key(&(record.job.0, OUTCOME));
@@ -165,7 +166,8 @@ impl<'a> Batch<'a> {
             match &record.entry {
                 Entry::Succeeded(result) => outcomes.push(record, FinalState::Succeeded, result.as_deref(), None)?,
                 Entry::Dead(error) => outcomes.push(record, FinalState::Dead, None, Some(error))?,
-                Entry::Failed(error, retry_at) => failures.push(record, error, retry_at.to_chrono())?,
+                Entry::Failed(error, retry_at) => failures.push(record, error, *retry_at, false)?,
+                Entry::Crashed(error, retry_at) => failures.push(record, error, *retry_at, true)?,
             }
         }
         let mut parents: Vec<(&Job, Slot)> = Vec::new();
@@ -246,6 +248,7 @@ impl<'a> Batch<'a> {
             self.low,
             self.high,
             &failures.tenants as &[&str],
+            &failures.crashed,
         );
         let rows = rows.fetch_all(connection).await?;
         Ok(rows.into_iter().map(|row| (row.job, row.attempt)).collect())
@@ -290,14 +293,15 @@ impl<'a> Outcomes<'a> {
 }
 
 impl<'a> Failures<'a> {
-    fn push(&mut self, record: &'a Record, error: &'a JobError, retry_at: DateTime<Utc>) -> Result<()> {
+    fn push(&mut self, record: &'a Record, error: &'a JobError, retry_at: Timestamp, crashed: bool) -> Result<()> {
         self.jobs.push(record.job.0);
         self.tenants.push(record.tenant.as_str());
         self.attempts.push(attempt_column(record.attempt)?);
         self.ats.push(record.at.to_chrono());
-        self.retry_ats.push(retry_at);
+        self.retry_ats.push(retry_at.to_chrono());
         self.errors.push(&error.message);
         self.details.push(error.detail.as_deref());
+        self.crashed.push(crashed);
         Ok(())
     }
 }

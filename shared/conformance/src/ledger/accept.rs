@@ -18,7 +18,7 @@ pub async fn an_accepted_job_reads_back_as_it_was_sent(stage: Stage) {
     assert_eq!(record.job, job);
     assert_eq!((record.failure_count, record.failures, record.outcome), (0, vec![], None));
     let loaded = stage.ledger.load(&[job.id]).await.expect("a job is loaded");
-    assert_eq!(loaded, [Loaded { due: job.run_at, job, failures: 0, outcome: None }]);
+    assert_eq!(loaded, [Loaded { due: job.run_at, job, failures: 0, crashes: 0, outcome: None }]);
 }
 
 pub async fn a_batch_sent_again_is_accepted_once(stage: Stage) {

@@ -58,6 +58,23 @@ pub async fn one_of_many_concurrent_failures_of_an_attempt_stays(stage: Stage) {
     }
 }
 
+pub async fn one_of_many_concurrent_crashes_of_an_attempt_stays(stage: Stage) {
+    for _ in 0..ROUNDS {
+        let job = stage.accepted().await;
+        // Two parents may both have run it: a lease says who may, not who did.
+        let record = |caller: usize| match caller % 4 {
+            0 => vec![stage.failure(&job, 1)],
+            _ => vec![stage.crash(&job, 1)],
+        };
+        let answers = record_at_once(&stage, 8, record).await.concat();
+        let committed = answers.iter().enumerate().filter(|(_, answer)| **answer == Recorded::Committed);
+        let committed: Vec<bool> = committed.map(|(caller, _)| caller % 4 != 0).collect();
+        let loaded = stage.ledger.load(&[job.id]).await.expect("a job is loaded");
+        assert_eq!(committed, [loaded[0].crashes == 1], "exactly the one that was told so has committed");
+        assert_eq!(loaded[0].failures, 1);
+    }
+}
+
 pub async fn the_same_batch_sent_by_many_at_once_is_accepted_once(stage: Stage) {
     for _ in 0..ROUNDS {
         let batch: Vec<NewJob> = stage.jobs(100).into_iter().map(plain).collect();

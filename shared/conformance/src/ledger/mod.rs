@@ -5,6 +5,8 @@ pub mod accept;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod cancel;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
+pub mod crashes;
+#[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod crowd;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod keys;
@@ -112,6 +114,14 @@ macro_rules! __ledger_promises {
                 results_are_kept_byte_for_byte,
                 control_characters_in_errors_do_no_harm,
             }
+            crashes {
+                a_crash_is_kept_as_a_failure_with_a_mark,
+                crashes_and_failures_of_one_job_mix,
+                a_crash_of_an_attempt_is_counted_once,
+                of_an_attempts_crash_and_failure_the_first_stays,
+                no_crash_is_counted_after_an_outcome,
+                crashes_before_the_outcome_stay_counted,
+            }
             cancel {
                 a_job_without_an_outcome_is_cancelled,
                 a_job_that_ended_is_left_as_it_is,
@@ -170,6 +180,7 @@ macro_rules! __ledger_promises {
             crowd {
                 one_of_many_concurrent_outcomes_stays,
                 one_of_many_concurrent_failures_of_an_attempt_stays,
+                one_of_many_concurrent_crashes_of_an_attempt_stays,
                 the_same_batch_sent_by_many_at_once_is_accepted_once,
                 records_in_opposite_order_do_not_deadlock,
                 accepts_of_new_queues_in_opposite_order_do_not_deadlock,

@@ -60,7 +60,7 @@ pub async fn a_failure_is_kept_and_moves_the_due_time(stage: Stage) {
     let record = stage.entry(&job, 1, Entry::Failed(error.clone(), retry_at));
     assert_eq!(stage.record(slice::from_ref(&record)).await, [Committed]);
     let read = stage.read(&job).await;
-    assert_eq!(read.failures, [Failure { attempt: 1, at: record.at, error, retry_at }]);
+    assert_eq!(read.failures, [Failure { attempt: 1, at: record.at, error, retry_at, crashed: false }]);
     assert_eq!((read.failure_count, read.outcome), (1, None));
     let loaded = stage.ledger.load(&[job.id]).await.expect("a job is loaded");
     assert_eq!((loaded[0].failures, loaded[0].due, loaded[0].outcome), (1, retry_at, None));

@@ -144,6 +144,11 @@ impl Stage {
         self.entry(job, attempt, Entry::Failed(JobError::new(format!("failure {attempt}")), self.retry_at(attempt)))
     }
 
+    /// The same, by a crash.
+    pub(crate) fn crash(&self, job: &Job, attempt: u32) -> Record {
+        self.entry(job, attempt, Entry::Crashed(JobError::new(format!("crash {attempt}")), self.retry_at(attempt)))
+    }
+
     pub(crate) fn retry_at(&self, attempt: u32) -> Timestamp {
         self.begun.plus(Duration::from_secs(60) * attempt)
     }

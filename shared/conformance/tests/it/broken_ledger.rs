@@ -38,6 +38,11 @@ pub(crate) enum Defect {
     ChecksOutcomesBeforeItWrites,
     FailureAfterOutcome,
     CountsFailuresTwice,
+    ForgetsCrashes,
+    HidesCrashes,
+    CountsCrashesOnly,
+    CrashAfterOutcome,
+    CrashOverwritesFailure,
     OneRecordPerJobAndBatch,
     LaterRecordOfBatchWins,
     FollowUpsOfStaleRecords,
@@ -74,6 +79,8 @@ struct Notes {
     extra_failures: HashMap<JobId, u32>,
     minutes: BTreeSet<i64>,
     hidden: BTreeSet<i64>,
+    /// By job and attempt.
+    crashes: BTreeMap<(JobId, u32), Recorded>,
     keys: HashMap<String, JobId>,
 }
 
@@ -93,6 +100,9 @@ impl BrokenLedger {
             record.outcome = Some(outcome.clone());
         }
         record.failure_count += notes.extra_failures.get(&record.id()).copied().unwrap_or(0);
+        if self.is(HidesCrashes) {
+            record.failures.iter_mut().for_each(|failure| failure.crashed = false);
+        }
         record
     }
 
@@ -134,7 +144,7 @@ impl BrokenLedger {
         let (state, result, error) = match record.entry.clone() {
             Entry::Succeeded(result) => (FinalState::Succeeded, result, None),
             Entry::Dead(error) => (FinalState::Dead, None, Some(error)),
-            Entry::Failed(..) => return,
+            Entry::Failed(..) | Entry::Crashed(..) => return,
         };
         let outcome = Outcome { state, attempt: record.attempt, finished_at: record.at, result, error };
         self.notes.lock().outcomes.insert(record.job, outcome);
@@ -201,8 +211,21 @@ impl Ledger for BrokenLedger {
 
     async fn load(&self, ids: &[JobId]) -> Result<Vec<Loaded>> {
         let mut loaded = self.inner.load(ids).await?;
-        if self.is(IgnoresWhenToRetry) {
-            loaded.iter_mut().for_each(|loaded| loaded.due = loaded.job.run_at);
+        let notes = self.notes.lock();
+        for loaded in &mut loaded {
+            let noted = |told: Recorded| {
+                let of_job = notes.crashes.range((loaded.job.id, 0)..=(loaded.job.id, u32::MAX));
+                of_job.filter(|(_, answer)| **answer == told).count() as u32
+            };
+            match self.defect {
+                IgnoresWhenToRetry => loaded.due = loaded.job.run_at,
+                CountsCrashesOnly => loaded.failures = loaded.crashes,
+                CrashAfterOutcome if loaded.outcome.is_some() => loaded.crashes += noted(Recorded::Stale),
+                CrashOverwritesFailure if loaded.outcome.is_none() => {
+                    loaded.crashes = noted(Recorded::Committed) + noted(Recorded::Stale);
+                }
+                _ => {}
+            }
         }
         Ok(loaded)
     }
@@ -228,10 +251,30 @@ impl Ledger for BrokenLedger {
                 let ended: BTreeMap<JobId, FinalState> = self.inner.settled(&ids).await?.into_iter().collect();
                 let mut answer = self.inner.record(records, owner).await?;
                 for (record, told) in records.iter().zip(&mut answer.records) {
-                    let is_failure = matches!(record.entry, Entry::Failed(..)) && *told == Recorded::Stale;
+                    let is_failure =
+                        matches!(record.entry, Entry::Failed(..) | Entry::Crashed(..)) && *told == Recorded::Stale;
                     if is_failure && ended.contains_key(&record.job) == self.is(FailureAfterOutcome) {
                         *told = Recorded::Committed;
                         *self.notes.lock().extra_failures.entry(record.job).or_default() += 1;
+                    }
+                }
+                Ok(answer)
+            }
+            ForgetsCrashes => {
+                let as_failure = |record: &Record| match record.entry.clone() {
+                    Entry::Crashed(error, retry_at) => {
+                        Record { entry: Entry::Failed(error, retry_at), ..record.clone() }
+                    }
+                    _ => record.clone(),
+                };
+                self.inner.record(&records.iter().map(as_failure).collect::<Vec<_>>(), owner).await
+            }
+            CrashAfterOutcome | CrashOverwritesFailure => {
+                let answer = self.inner.record(records, owner).await?;
+                let mut notes = self.notes.lock();
+                for (record, told) in records.iter().zip(&answer.records) {
+                    if matches!(record.entry, Entry::Crashed(..)) {
+                        notes.crashes.entry((record.job, record.attempt)).or_insert(*told);
                     }
                 }
                 Ok(answer)

@@ -91,6 +91,24 @@ rejected! { breaks_ledger:
         "record::no_failure_is_written_after_an_outcome",
     ];
     a_ledger_that_counts_a_failure_twice = L::CountsFailuresTwice => ["record::a_failure_is_written_once_per_attempt"];
+    a_ledger_that_forgets_that_it_was_a_crash = L::ForgetsCrashes => [
+        "crashes::a_crash_is_kept_as_a_failure_with_a_mark",
+        "crashes::crashes_and_failures_of_one_job_mix",
+        "crashes::crashes_before_the_outcome_stay_counted",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_ledger_that_hides_that_it_was_a_crash = L::HidesCrashes => [
+        "crashes::a_crash_is_kept_as_a_failure_with_a_mark",
+        "crashes::crashes_and_failures_of_one_job_mix",
+    ];
+    a_ledger_that_counts_crashes_only = L::CountsCrashesOnly => ["crashes::crashes_and_failures_of_one_job_mix"];
+    a_ledger_that_counts_crashes_after_an_outcome = L::CrashAfterOutcome => [
+        "crashes::no_crash_is_counted_after_an_outcome",
+    ];
+    a_ledger_that_lets_a_crash_overwrite_a_failure = L::CrashOverwritesFailure => [
+        "crashes::of_an_attempts_crash_and_failure_the_first_stays",
+    ];
+    a_ledger_that_counts_a_crash_twice = L::CountsFailuresTwice => ["crashes::a_crash_of_an_attempt_is_counted_once"];
     a_ledger_that_keeps_one_record_per_job_and_batch = L::OneRecordPerJobAndBatch => [
         "record::a_failure_and_a_later_outcome_in_one_batch_both_stay",
     ];

@@ -31,7 +31,7 @@ pub(super) async fn load(readers: &SqlitePool, ids: &[JobId]) -> Result<Vec<Load
         })?;
         let due = row.retry_at.map_or(job.run_at, Timestamp::from_ms);
         let outcome = row.state.map(final_state).transpose()?;
-        loaded.push(Loaded { job, failures: count(row.failures)?, due, outcome });
+        loaded.push(Loaded { job, failures: count(row.failures)?, crashes: count(row.crashes)?, due, outcome });
     }
     Ok(loaded)
 }
@@ -65,6 +65,7 @@ async fn failures(conn: &mut SqliteConnection, id: JobId) -> Result<Vec<Failure>
             at: Timestamp::from_ms(row.at),
             error: job_error(row.error, row.error_detail),
             retry_at: Timestamp::from_ms(row.retry_at),
+            crashed: row.crashed,
         });
     }
     Ok(failures)
@@ -97,13 +98,14 @@ pub(super) async fn records(conn: &mut SqliteConnection, ids: &[JobId]) -> Resul
             }),
             _ => return Err(corrupt("an outcome without its columns")),
         };
-        let failures = match (row.attempt, row.at, row.error, row.retry_at) {
+        let failures = match (row.attempt, row.at, row.error, row.retry_at, row.crashed) {
             (None, ..) => Vec::new(),
-            (Some(attempt), Some(at), Some(error), Some(retry_at)) => vec![Failure {
+            (Some(attempt), Some(at), Some(error), Some(retry_at), Some(crashed)) => vec![Failure {
                 attempt: count(attempt)?,
                 at: Timestamp::from_ms(at),
                 error: job_error(error, row.error_detail),
                 retry_at: Timestamp::from_ms(retry_at),
+                crashed,
             }],
             _ => return Err(corrupt("a failure without its columns")),
         };

@@ -42,19 +42,25 @@ pub(super) async fn record(
     let receipt = store(&mut tx, follow_ups, owner, now).await?;
     staying.sort_unstable_by_key(|record| (record.job, record.attempt));
     write(&mut tx.conn, &staying).await?;
-    let ended = staying.iter().filter(|record| !matches!(record.entry, Entry::Failed(..)));
+    let ended = staying.iter().filter(|record| !is_failure(record));
     tx.settled(ended.map(|record| &record.job)).await?;
     tx.commit().await?;
     Ok(BatchRecorded { records: answers, receipt })
 }
 
+fn is_failure(record: &Record) -> bool {
+    matches!(record.entry, Entry::Failed(..) | Entry::Crashed(..))
+}
+
 /// Decides which records stay: against what is written, and against earlier records of the batch.
 async fn measure(conn: &mut SqliteConnection, records: &[Record]) -> Result<Vec<Recorded>> {
     let mut ended = stale(&mut *conn, records).await?;
-    let failed = records.iter().filter(|record| matches!(record.entry, Entry::Failed(..)));
+    let failed = records.iter().filter(|record| is_failure(record));
     let mut tried = tried(conn, failed.map(|record| &record.job).collect()).await?;
     let mut stays = |record: &Record| match record.entry {
-        Entry::Failed(..) => !ended.contains(&record.job) && tried.insert((record.job, record.attempt)),
+        Entry::Failed(..) | Entry::Crashed(..) => {
+            !ended.contains(&record.job) && tried.insert((record.job, record.attempt))
+        }
         Entry::Succeeded(_) | Entry::Dead(_) => ended.insert(record.job),
     };
     let answer = |record| if stays(record) { Recorded::Committed } else { Recorded::Stale };
@@ -96,11 +102,12 @@ async fn write(conn: &mut SqliteConnection, records: &[&Record]) -> Result<()> {
                 end(FinalState::Succeeded, result.as_deref(), None).add(record.attempt, &mut outcomes)
             }
             Entry::Dead(error) => end(FinalState::Dead, None, Some(error)).add(record.attempt, &mut outcomes),
-            Entry::Failed(error, retry_at) => failures.add(|row| {
+            Entry::Failed(error, retry_at) | Entry::Crashed(error, retry_at) => failures.add(|row| {
                 row.id(record.job)
                     .int(record.attempt.into())
                     .time(record.at)
                     .time(*retry_at)
+                    .int(matches!(record.entry, Entry::Crashed(..)).into())
                     .bytes(Some(error.message.as_bytes()))
                     .bytes(error.detail.as_deref().map(str::as_bytes));
             }),

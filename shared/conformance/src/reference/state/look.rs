@@ -15,6 +15,7 @@ impl State {
         let load = |stored: &Stored| Loaded {
             job: stored.job.clone(),
             failures: stored.failure_count(),
+            crashes: stored.crash_count(),
             due: stored.due(),
             outcome: stored.state(),
         };

@@ -34,6 +34,9 @@ impl Stored {
     fn failure_count(&self) -> u32 {
         u32::try_from(self.failures.len()).unwrap_or(u32::MAX)
     }
+    fn crash_count(&self) -> u32 {
+        u32::try_from(self.failures.values().filter(|failure| failure.crashed).count()).unwrap_or(u32::MAX)
+    }
     fn state(&self) -> Option<FinalState> {
         self.outcome.as_ref().map(|outcome| outcome.state)
     }
@@ -190,7 +193,7 @@ impl State {
                 return false;
             }
             match record.entry {
-                Entry::Failed(..) => {
+                Entry::Failed(..) | Entry::Crashed(..) => {
                     !stored.failures.contains_key(&record.attempt) && failed.insert((record.job, record.attempt))
                 }
                 Entry::Succeeded(_) | Entry::Dead(_) => ended.insert(record.job),
@@ -213,8 +216,9 @@ impl State {
         let (state, result, error) = match record.entry.clone() {
             Entry::Succeeded(result) => (FinalState::Succeeded, result, None),
             Entry::Dead(error) => (FinalState::Dead, None, Some(error)),
-            Entry::Failed(error, retry_at) => {
-                let failure = Failure { attempt: record.attempt, at: record.at, error, retry_at };
+            Entry::Failed(error, retry_at) | Entry::Crashed(error, retry_at) => {
+                let crashed = matches!(record.entry, Entry::Crashed(..));
+                let failure = Failure { attempt: record.attempt, at: record.at, error, retry_at, crashed };
                 stored.failures.insert(record.attempt, failure);
                 return;
             }
