@@ -28,5 +28,7 @@ pub const SPAN_MS_MAX: u64 = AHEAD_MS_MAX.unsigned_abs();
 pub const QUEUES_MAX: usize = 10_000;
 /// Distinct kinds within one queue.
 pub const KINDS_PER_QUEUE_MAX: usize = 1_000;
+/// Slots that a queue may be split over.
+pub const SLOTS_MAX: u16 = 64;
 /// Jobs that one attempt may enqueue with its outcome.
 pub const FOLLOW_UPS_MAX: usize = 1_000;
