@@ -9,10 +9,12 @@ use crate::{
     claims::{ClaimId, Claims, Route},
     context::JobContext,
     error::HandlerError,
-    registry::{Done, House},
+    pulse::Pulse,
+    registry::{Done, House, Registered},
     stop::{Stop, Why},
     tasks::spawn,
 };
+use futures::future::BoxFuture;
 use haul_core::{
     Job, JobError, Span, Timestamp,
     ledger::BatchRecorded,
@@ -35,6 +37,8 @@ pub(crate) struct Start {
     pub(crate) route: Arc<Route>,
     pub(crate) job: Job,
     pub(crate) attempt: u32,
+    /// How many attempts have crashed their process.
+    pub(crate) crashes: u32,
     pub(crate) due: Timestamp,
 }
 
@@ -43,6 +47,8 @@ pub(crate) struct Ended {
     pub(crate) claim: ClaimId,
     pub(crate) route: Arc<Route>,
     pub(crate) context: JobContext,
+    /// How many attempts before this one have crashed their process.
+    pub(crate) crashes: u32,
     pub(crate) end: End,
 }
 
@@ -60,7 +66,7 @@ pub(crate) enum End {
 
 /// Runs one attempt. `None` when its claim was given back before it could start.
 pub(crate) async fn run(start: Start, claims: &Claims, house: Arc<House>) -> Option<Ended> {
-    let Start { claim, route, job, attempt, due } = start;
+    let Start { claim, route, job, attempt, crashes, due } = start;
     let now = house.mint.clock().now();
     let allowed = policy::time_allowed(&job, now);
     let stop = Stop::default();
@@ -70,25 +76,37 @@ pub(crate) async fn run(start: Start, claims: &Claims, house: Arc<House>) -> Opt
     route.meters.wait_seconds.record(now.since(due.max(job.created_at())));
     let began = Instant::now();
     let context = JobContext::new(job, attempt, stop.token().clone(), house);
-    let supervised = supervise(route.clone(), context.clone(), stop.clone(), allowed);
+    let (registered, handled, told) = (route.registered.clone(), context.clone(), stop.clone());
+    let supervised = async move {
+        let pulse = handled.house().pulse.clone();
+        supervise(registered.handler.run(handled), &pulse, &told, allowed).await
+    };
     let result = match AbortOnDropHandle::new(spawn(supervised)).await {
         Ok(result) => result,
         Err(error) => Some(Err(died(error))),
     };
     route.meters.run_seconds.record(began.elapsed());
     let end = judge(result, stop.told(), context.job(), allowed);
-    Some(Ended { claim, route, context, end })
+    Some(Ended { claim, route, context, crashes, end })
 }
 
-/// Runs the handler until it ends, or a moment after it was told to stop: then `None`.
-async fn supervise(
-    route: Arc<Route>,
-    context: JobContext,
-    stop: Stop,
+/// Runs a handler where somebody else supervises it.
+pub(crate) async fn handle(registered: Arc<Registered>, context: JobContext) -> Result<Done, HandlerError> {
+    let handled = async move {
+        let pulse = context.house().pulse.clone();
+        pulse.gate(registered.handler.run(context)).await
+    };
+    AbortOnDropHandle::new(spawn(handled)).await.unwrap_or_else(|error| Err(died(error)))
+}
+
+/// Waits until an attempt has ended, or until a moment after it was told to stop: then `None`.
+pub(crate) async fn supervise(
+    running: BoxFuture<'_, Result<Done, HandlerError>>,
+    pulse: &Arc<Pulse>,
+    stop: &Stop,
     allowed: Duration,
 ) -> Option<Result<Done, HandlerError>> {
-    let pulse = context.house().pulse.clone();
-    let mut running = pulse.gate(route.registered.handler.run(context));
+    let mut running = pulse.gate(running);
     let overrun = sleep(allowed);
     pin!(overrun);
     select! {
@@ -104,7 +122,13 @@ async fn supervise(
     timeout(STOP_GRACE, running).await.ok()
 }
 
-fn judge(result: Option<Result<Done, HandlerError>>, told: Option<Why>, job: &Job, allowed: Duration) -> End {
+/// What the end of an attempt means that was, or was not, told to stop.
+pub(crate) fn judge(
+    result: Option<Result<Done, HandlerError>>,
+    told: Option<Why>,
+    job: &Job,
+    allowed: Duration,
+) -> End {
     match (result, told) {
         // What succeeded has succeeded, whatever it was told: the first outcome that is committed stays.
         (Some(Ok(Done::Result(result))), _) => End::Attempt(AttemptEnd::Succeeded(result)),

@@ -5,6 +5,7 @@ use crate::{
     error::HandlerError,
     pulse::Pulse,
     registry::{self, DataMap, ErasedHandler, House, Registered, Registry},
+    suspects::{Handlers, Isolation},
     transactional::{self, TransactionalHandler},
     worker::Worker,
 };
@@ -50,6 +51,7 @@ pub struct WorkerBuilder {
     process: Option<ProcessId>,
     config: Option<WorkerConfig>,
     repair_signal: Option<Arc<Notify>>,
+    isolation: Option<Isolation>,
     data: DataMap,
     handlers: Vec<Handler>,
     refused: Option<BuildError>,
@@ -104,6 +106,13 @@ impl WorkerBuilder {
         self
     }
 
+    /// Runs suspects, which may crash their process, in processes of their own. Without it they run like other jobs.
+    #[must_use]
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = Some(isolation);
+        self
+    }
+
     /// Gives all handlers a value to share, such as a connection pool. One value per type: see [`JobContext::data`].
     #[must_use]
     pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
@@ -148,21 +157,13 @@ impl WorkerBuilder {
         let mint = self.mint.ok_or(BuildError::Missing("mint"))?;
         let config = self.config.unwrap_or_else(|| Config::defaults().worker);
         let transactions = ledger.transactions();
-        let mut registry = Registry::default();
-        for Handler { kind, run, is_transactional } in self.handlers {
-            if is_transactional && transactions.is_none() {
-                return Err(BuildError::NoTransactions(kind));
-            }
-            let limit = config.kind_concurrency.get(&kind).copied();
-            if !registry.add(Registered::new(kind.clone(), run, limit)) {
-                return Err(BuildError::Twice(kind));
-            }
+        let impossible = |handler: &&Handler| handler.is_transactional && transactions.is_none();
+        if let Some(handler) = self.handlers.iter().find(impossible) {
+            return Err(BuildError::NoTransactions(handler.kind.clone()));
         }
-        if registry.is_empty() {
-            return Err(BuildError::NoHandlers);
-        }
+        let registry = registry_of(self.handlers, &config)?;
         let house = House {
-            data: self.data,
+            data: Arc::new(self.data),
             mint,
             process: self.process.unwrap_or_else(ProcessId::random),
             transactions,
@@ -173,10 +174,25 @@ impl WorkerBuilder {
         Ok(Worker {
             ledger,
             dispatch,
+            isolation: self.isolation.filter(|_| config.suspects > 0),
             config,
             repair_signal: self.repair_signal.unwrap_or_default(),
             registry: Arc::new(registry),
             house: Arc::new(house),
+        })
+    }
+
+    /// The handlers alone, for a process that runs suspects.
+    pub(crate) fn into_handlers(self) -> Result<Handlers, BuildError> {
+        if let Some(refused) = self.refused {
+            return Err(refused);
+        }
+        let config = self.config.unwrap_or_else(|| Config::defaults().worker);
+        Ok(Handlers {
+            registry: registry_of(self.handlers, &config)?,
+            data: Arc::new(self.data),
+            lease: config.lease.as_duration(),
+            result_bytes_max: config.result_bytes_max,
         })
     }
 
@@ -195,4 +211,15 @@ impl WorkerBuilder {
             Err(reason) => self.refuse(BuildError::Kind { kind: kind.to_owned(), reason }),
         }
     }
+}
+
+fn registry_of(handlers: Vec<Handler>, config: &WorkerConfig) -> Result<Registry, BuildError> {
+    let mut registry = Registry::default();
+    for Handler { kind, run, is_transactional } in handlers {
+        let limit = config.kind_concurrency.get(&kind).copied();
+        if !registry.add(Registered::new(kind.clone(), run, limit, is_transactional)) {
+            return Err(BuildError::Twice(kind));
+        }
+    }
+    if registry.is_empty() { Err(BuildError::NoHandlers) } else { Ok(registry) }
 }

@@ -58,6 +58,8 @@ struct Held {
     token: LeaseToken,
     expires: Instant,
     lost: bool,
+    /// A suspect goes beside the slots.
+    is_aside: bool,
     stage: Stage,
 }
 
@@ -81,7 +83,32 @@ pub(crate) struct Counts {
     /// Claimed or waiting.
     pub(crate) unstarted: usize,
     pub(crate) running: usize,
+    /// The same of those that go beside the slots.
+    pub(crate) aside_unstarted: usize,
+    pub(crate) aside_running: usize,
     pub(crate) recording: usize,
+}
+
+impl Counts {
+    fn of(&mut self, held: &Held) -> &mut usize {
+        match (&held.stage, held.is_aside) {
+            (Stage::Claimed { .. } | Stage::Waiting { .. }, false) => &mut self.unstarted,
+            (Stage::Claimed { .. } | Stage::Waiting { .. }, true) => &mut self.aside_unstarted,
+            (Stage::Running { .. }, false) => &mut self.running,
+            (Stage::Running { .. }, true) => &mut self.aside_running,
+            (Stage::Recording { .. }, _) => &mut self.recording,
+        }
+    }
+
+    /// Suspects that have not ended.
+    pub(crate) fn aside(&self) -> usize {
+        self.aside_unstarted + self.aside_running
+    }
+
+    /// Handlers at work, wherever.
+    pub(crate) fn at_work(&self) -> usize {
+        self.running + self.aside_running
+    }
 }
 
 /// The table of claims.
@@ -115,7 +142,8 @@ impl Claims {
                     route.registered.enter();
                     let priority = ticket.priority;
                     let stage = Stage::Claimed { since };
-                    vacant.insert(Held { seq, route, priority, token, expires, lost: false, stage });
+                    let (lost, is_aside) = (false, false);
+                    vacant.insert(Held { seq, route, priority, token, expires, lost, is_aside, stage });
                     fresh.push(ClaimId { job: ticket.id, seq });
                 }
                 // A second ticket of a job that is here: the newer lease is the one that holds from now on.
@@ -135,49 +163,53 @@ impl Claims {
         (fresh, refused)
     }
 
-    /// Marks claims as loaded. Says which of them are still here.
+    /// Lets claims wait for their start: they are loaded, or could not begin. Says which of them are still here.
     pub(crate) fn wait(&self, claims: &[ClaimId]) -> Vec<bool> {
         let since = Instant::now();
         let mut table = self.table.lock();
-        let mut mark = |claim: &ClaimId| match table.get_mut(claim) {
-            Some(held) => {
-                held.stage = Stage::Waiting { since };
-                true
-            }
-            None => false,
-        };
-        claims.iter().map(&mut mark).collect()
+        let wait = |claim: &ClaimId| table.change(claim, |held| held.stage = Stage::Waiting { since });
+        claims.iter().map(wait).collect()
+    }
+
+    /// Lets a claim go beside the slots, unless `aside_max` do so already or it is gone: then `false`.
+    pub(crate) fn go_aside(&self, claim: ClaimId, aside_max: usize) -> bool {
+        let mut table = self.table.lock();
+        let is_aside = table.counts.aside() < aside_max && table.change(&claim, |held| held.is_aside = true);
+        drop(table);
+        // It uses up no slot any more.
+        self.changed.notify_one();
+        is_aside
+    }
+
+    /// Lets a claim come back to where all others go. `false` when it is gone.
+    pub(crate) fn rejoin(&self, claim: ClaimId) -> bool {
+        self.table.lock().change(&claim, |held| held.is_aside = false)
     }
 
     /// Lets a waiting claim run, for at most `allowed`. `false` when it was given back meanwhile.
     pub(crate) fn start(&self, claim: ClaimId, allowed: Duration, stop: &Stop) -> bool {
         let until = Instant::now() + allowed;
         let mut table = self.table.lock();
-        let Some(held) = table.get_mut(&claim) else { return false };
-        if !matches!(held.stage, Stage::Waiting { .. }) {
+        if !table.get(&claim).is_some_and(|held| matches!(held.stage, Stage::Waiting { .. })) {
             return false;
         }
-        held.stage = Stage::Running { until, stop: stop.clone() };
-        table.counts.unstarted -= 1;
-        table.counts.running += 1;
-        true
+        table.change(&claim, |held| held.stage = Stage::Running { until, stop: stop.clone() })
     }
 
     /// Ends a run: what it left behind is recorded next. Says whether its lease was lost; `None` when it was given up.
     pub(crate) fn end(&self, claim: ClaimId) -> Option<bool> {
         let mut table = self.table.lock();
-        let held = table.get_mut(&claim)?;
-        let was = std::mem::replace(&mut held.stage, Stage::Recording { since: Instant::now() });
-        let (lost, route) = (held.lost, held.route.clone());
-        match was {
-            Stage::Running { .. } => table.counts.running -= 1,
-            Stage::Claimed { .. } | Stage::Waiting { .. } => table.counts.unstarted -= 1,
-            Stage::Recording { .. } => return Some(lost),
+        let held = table.get(&claim)?;
+        let (lost, is_aside, route) = (held.lost, held.is_aside, held.route.clone());
+        if matches!(held.stage, Stage::Recording { .. }) {
+            return Some(lost);
         }
-        table.counts.recording += 1;
+        table.change(&claim, |held| held.stage = Stage::Recording { since: Instant::now() });
         drop(table);
         route.registered.leave();
-        self.ended.fetch_add(1, Ordering::Relaxed);
+        if !is_aside {
+            self.ended.fetch_add(1, Ordering::Relaxed);
+        }
         self.changed.notify_one();
         Some(lost)
     }
@@ -200,15 +232,21 @@ impl Claims {
         partings
     }
 
-    /// Gives back what has not started: everything, or what has waited for a slot since before `waited_since`.
-    pub(crate) fn give_back_unstarted(&self, waited_since: Option<Instant>) -> Vec<Parting> {
+    /// Gives back everything that has not started.
+    pub(crate) fn give_back_unstarted(&self) -> Vec<Parting> {
         let mut table = self.table.lock();
-        let too_long = |stage: &Stage| match (stage, waited_since) {
-            (Stage::Waiting { since }, Some(limit)) => *since < limit,
-            (Stage::Claimed { .. } | Stage::Waiting { .. }, None) => true,
+        let unstarted = |held: &Held| matches!(held.stage, Stage::Claimed { .. } | Stage::Waiting { .. });
+        table.drain_if(unstarted, Next::Release, &self.changed)
+    }
+
+    /// Gives back what waits for its start for too long: for a slot, or beside them.
+    pub(crate) fn give_back_overdue(&self, slot_max: Duration, aside_max: Duration) -> Vec<Parting> {
+        let now = Instant::now();
+        let is_overdue = |held: &Held| match held.stage {
+            Stage::Waiting { since } => now.duration_since(since) > if held.is_aside { aside_max } else { slot_max },
             _ => false,
         };
-        table.drain_if(|held| too_long(&held.stage), Next::Release, &self.changed)
+        self.table.lock().drain_if(is_overdue, Next::Release, &self.changed)
     }
 
     /// Gives back what still runs: its worker ends.
@@ -268,6 +306,11 @@ impl Claims {
         claims.into_iter().filter_map(expired).collect()
     }
 
+    /// Whether the claim is still here.
+    pub(crate) fn has(&self, claim: ClaimId) -> bool {
+        self.table.lock().get(&claim).is_some()
+    }
+
     /// Whether the claim's lease is known to be lost.
     pub(crate) fn is_lost(&self, claim: ClaimId) -> bool {
         self.table.lock().get(&claim).is_none_or(|held| held.lost)
@@ -316,7 +359,7 @@ impl Claims {
         self.table.lock().counts
     }
 
-    /// How many runs have ended since the start.
+    /// How many runs in the slots have ended since the start.
     pub(crate) fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
     }
@@ -331,8 +374,14 @@ impl Table {
     fn get(&self, claim: &ClaimId) -> Option<&Held> {
         self.held.get(&claim.job).filter(|held| held.seq == claim.seq)
     }
-    fn get_mut(&mut self, claim: &ClaimId) -> Option<&mut Held> {
-        self.held.get_mut(&claim.job).filter(|held| held.seq == claim.seq)
+
+    /// Changes a claim, and the counts with it. `false` when it is not here.
+    fn change(&mut self, claim: &ClaimId, change: impl FnOnce(&mut Held)) -> bool {
+        let Some(held) = self.held.get_mut(&claim.job).filter(|held| held.seq == claim.seq) else { return false };
+        *self.counts.of(held) -= 1;
+        change(held);
+        *self.counts.of(held) += 1;
+        true
     }
 
     /// The leases of these claims by queue, the oldest jobs first.
@@ -356,15 +405,10 @@ impl Table {
     }
 
     fn uncount(&mut self, held: &Held) {
-        match held.stage {
-            Stage::Claimed { .. } | Stage::Waiting { .. } => self.counts.unstarted -= 1,
-            Stage::Running { .. } => self.counts.running -= 1,
-            Stage::Recording { .. } => {
-                self.counts.recording -= 1;
-                return;
-            }
+        *self.counts.of(held) -= 1;
+        if !matches!(held.stage, Stage::Recording { .. }) {
+            held.route.registered.leave();
         }
-        held.route.registered.leave();
     }
 
     fn drain_if(&mut self, leaves: impl Fn(&Held) -> bool, next: Next, changed: &Notify) -> Vec<Parting> {

@@ -110,6 +110,10 @@ impl JobContext {
     pub(crate) fn house(&self) -> &Arc<House> {
         &self.0.house
     }
+    /// Follow-ups that the attempt asked for in another process.
+    pub(crate) fn take_over(&self, follow_ups: Vec<Job>) {
+        self.0.follow_ups.lock().extend(follow_ups);
+    }
     pub(crate) fn follow_ups(&self) -> Vec<Job> {
         self.0.follow_ups.lock().clone()
     }

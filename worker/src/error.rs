@@ -3,7 +3,10 @@
 //! Any `std::error::Error` becomes "try again, as the job's policy says" through `?`. Everything else is said by name:
 //! [`HandlerError::do_not_retry`], [`HandlerError::retry_at`], [`HandlerError::retry_after`], [`HandlerError::defer`].
 
-use haul_core::{JobError, Timestamp, policy::AttemptEnd, policy::Retry};
+use haul_core::{
+    JobError, Timestamp,
+    policy::{AttemptEnd, Retry},
+};
 use std::{error::Error, fmt, time::Duration};
 
 /// Causes of an error that are kept in its detail.
@@ -17,6 +20,7 @@ pub struct HandlerError(Wish);
 enum Wish {
     Fail(JobError, Retry),
     Defer(Duration),
+    Crash(JobError),
 }
 
 impl HandlerError {
@@ -50,14 +54,29 @@ impl HandlerError {
     pub fn with_detail(self, detail: impl AsRef<str>) -> Self {
         match self.0 {
             Wish::Fail(error, retry) => Self(Wish::Fail(error.with_detail(detail), retry)),
-            Wish::Defer(_) => self,
+            Wish::Defer(_) | Wish::Crash(_) => self,
         }
+    }
+
+    /// What another process has told of its handler.
+    pub(crate) fn failed(error: JobError, retry: Retry) -> Self {
+        Self(Wish::Fail(error, retry))
+    }
+
+    /// The handler's process has died of it.
+    pub(crate) fn crash(error: JobError) -> Self {
+        Self(Wish::Crash(error))
+    }
+
+    pub(crate) fn is_crash(&self) -> bool {
+        matches!(self.0, Wish::Crash(_))
     }
 
     pub(crate) fn into_end(self) -> AttemptEnd {
         match self.0 {
             Wish::Fail(error, retry) => AttemptEnd::Failed(error, retry),
             Wish::Defer(pause) => AttemptEnd::Deferred(pause),
+            Wish::Crash(error) => AttemptEnd::Crashed(error),
         }
     }
 }
@@ -71,7 +90,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Wish::Fail(error, _) => f.write_str(&error.message),
+            Wish::Fail(error, _) | Wish::Crash(error) => f.write_str(&error.message),
             Wish::Defer(pause) => write!(f, "deferred by {pause:?}"),
         }
     }
@@ -82,6 +101,7 @@ impl fmt::Debug for HandlerError {
         match &self.0 {
             Wish::Fail(error, retry) => f.debug_tuple("HandlerError").field(error).field(retry).finish(),
             Wish::Defer(pause) => f.debug_tuple("Deferred").field(pause).finish(),
+            Wish::Crash(error) => f.debug_tuple("Crashed").field(error).finish(),
         }
     }
 }

@@ -16,6 +16,8 @@ use tokio::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a claimed job may wait for a slot before another worker may have it.
 const WAIT_FOR_SLOT_MAX: Duration = Duration::from_secs(1);
+/// The same for a suspect that waits for a process.
+const WAIT_ASIDE_MAX: Duration = Duration::from_secs(10);
 /// Leases in one call.
 const CALL_MAX: usize = 1_000;
 
@@ -40,7 +42,7 @@ impl Leases {
         let mut extended_at = Instant::now();
         loop {
             ticks.tick().await;
-            self.settler.settle(self.claims.give_back_unstarted(Instant::now().checked_sub(WAIT_FOR_SLOT_MAX)));
+            self.settler.settle(self.claims.give_back_overdue(WAIT_FOR_SLOT_MAX, WAIT_ASIDE_MAX));
             self.take_up_lost().await;
             if extended_at.elapsed() + every.min(LOOK_EVERY) / 2 >= every {
                 let began = Instant::now();
@@ -116,7 +118,7 @@ mod tests {
         let (kind, queue) = (Kind::new("deaf").unwrap(), QueueRef::default());
         let handler = registry::erase(async |_: JobContext, (): ()| Ok(()));
         let meters = RouteMeters::new(&queue, &kind);
-        let registered = Arc::new(Registered::new(kind.clone(), handler, None));
+        let registered = Arc::new(Registered::new(kind.clone(), handler, None, false));
         let route = Arc::new(Route { queue, registered, meters });
         let mint = IdMint::new(clock.clone());
         let ticket = || Claimed { id: mint.next(), kind: kind.clone(), priority: Priority::default(), suspect: false };

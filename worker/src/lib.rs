@@ -41,7 +41,8 @@
 //!
 //! How a job passes through here: `pump` claims its ticket and `load` asks the ledger about it; `apalis` gives it a
 //! slot; `attempt` runs its handler; `recorder` writes down how that ended; `settler` tells the dispatch. `claims` knows
-//! everything that is on this way; `leases` and `cancel` watch over it; `worker` starts and ends it all.
+//! everything that is on this way; `leases` and `cancel` watch over it; `suspects` runs those jobs elsewhere whose worker may
+//! have died of them; `worker` starts and ends it all.
 
 mod apalis;
 mod attempt;
@@ -67,6 +68,7 @@ mod settler;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod stop;
+mod suspects;
 mod tasks;
 mod transactional;
 mod worker;
@@ -76,5 +78,6 @@ pub use context::{JobContext, MissingData};
 pub use error::HandlerError;
 pub use follow_up::{EnqueueError, FOLLOW_UP_PAYLOAD_BYTES_MAX, NewJob};
 pub use handlers::builtin;
+pub use suspects::{Isolation, ServeError};
 pub use transactional::TransactionalHandler;
 pub use worker::{Worker, WorkerError};

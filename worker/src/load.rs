@@ -12,6 +12,7 @@ use crate::{
     recorder::Recorder,
     registry::{House, Registry},
     settler::Settler,
+    suspects,
 };
 use haul_core::{
     JobId, Kind, Ledger, QueueRef, Timestamp,
@@ -40,12 +41,15 @@ pub(crate) struct Loader {
     pub(crate) house: Arc<House>,
     pub(crate) reach: Arc<Reach>,
     pub(crate) starts: mpsc::Sender<Start>,
+    /// Where suspects go, if not where all others do.
+    pub(crate) suspects: Option<Arc<suspects::Line>>,
 }
 
 /// A claim on its way to its start.
 struct OnTheWay {
     claim: ClaimId,
     route: Arc<Route>,
+    is_suspect: bool,
 }
 
 impl Loader {
@@ -63,12 +67,15 @@ impl Loader {
         for ticket in tickets {
             // A dispatch gives out the kinds that were asked for, and those have handlers.
             let Some(route) = routes.find(&self.registry, &lane.queue, &ticket.kind) else { continue };
-            by_id.insert(ticket.id, route.clone());
+            by_id.insert(ticket.id, (route.clone(), ticket.suspect));
             routed.push((route, ticket));
         }
         let (fresh, refused) = self.claims.take_in(routed, token, expires, self.now());
         self.settler.settle(refused);
-        let on_the_way = |claim: ClaimId| by_id.remove(&claim.job).map(|route| OnTheWay { claim, route });
+        let on_the_way = |claim: ClaimId| {
+            let (route, is_suspect) = by_id.remove(&claim.job)?;
+            Some(OnTheWay { claim, route, is_suspect })
+        };
         Arrived(fresh.into_iter().filter_map(on_the_way).collect())
     }
 
@@ -102,8 +109,9 @@ impl Loader {
         let now = self.now();
         let mut by_id: HashMap<JobId, OnTheWay> = batch.into_iter().map(|one| (one.claim.job, one)).collect();
         let (mut settled, mut ready, mut early) = (Vec::new(), Vec::with_capacity(loaded.len()), Vec::new());
-        for Loaded { job, failures, due, outcome, .. } in loaded {
-            let Some(OnTheWay { claim, route }) = by_id.remove(&job.id) else { continue };
+        let mut suspects = Vec::new();
+        for Loaded { job, failures, crashes, due, outcome } in loaded {
+            let Some(OnTheWay { claim, route, is_suspect }) = by_id.remove(&job.id) else { continue };
             if outcome.is_some() {
                 settled.push((claim, Next::Done));
             } else if job.kind != route.registered.kind {
@@ -113,14 +121,21 @@ impl Loader {
             } else if due.since(now) > EARLY_MAX {
                 settled.push((claim, Next::Park(due)));
             } else {
-                let start = Start { claim, route, job, attempt: failures + 1, due };
-                if due > now { early.push(start) } else { ready.push(start) }
+                let start = Start { claim, route, job, attempt: failures + 1, crashes, due };
+                match &self.suspects {
+                    Some(line) if is_suspect || crashes > 0 || line.recalls(start.job.id) => suspects.push(start),
+                    _ if due > now => early.push(start),
+                    _ => ready.push(start),
+                }
             }
         }
         settled.extend(by_id.into_values().map(|unknown| (unknown.claim, Next::Done)));
         settled.sort_unstable_by_key(|(claim, _)| claim.job);
         if !settled.is_empty() {
             self.settler.settle(self.claims.close_all(settled));
+        }
+        if let Some(line) = &self.suspects {
+            self.settler.settle(line.take_in(suspects, &self.claims, now));
         }
         self.hand_over(ready).await;
         early.sort_by_key(|start| start.due);

@@ -11,6 +11,7 @@ pub(crate) struct RouteMeters {
     pub(crate) released: Counter,
     pub(crate) deferred: Counter,
     pub(crate) stale: Counter,
+    pub(crate) crashes: Counter,
     pub(crate) wait_seconds: Histogram,
     pub(crate) run_seconds: Histogram,
 }
@@ -26,6 +27,7 @@ impl RouteMeters {
             released: ended("released"),
             deferred: ended("deferred"),
             stale: metrics::counter!(telemetry::STALE_RECORDS_TOTAL, "kind" => kind.clone()),
+            crashes: metrics::counter!(telemetry::CRASHES_TOTAL, "kind" => kind.clone()),
             wait_seconds: metrics::histogram!(telemetry::WAIT_SECONDS, "queue" => queue.clone()),
             run_seconds: metrics::histogram!(telemetry::RUN_SECONDS, "kind" => kind.clone()),
         }
@@ -37,6 +39,7 @@ pub(crate) struct WorkerMeters {
     pub(crate) commit_rows: Histogram,
     pub(crate) commit_seconds: Histogram,
     pub(crate) slots_busy: Gauge,
+    pub(crate) suspects_running: Gauge,
 }
 
 impl WorkerMeters {
@@ -45,6 +48,7 @@ impl WorkerMeters {
             commit_rows: metrics::histogram!(telemetry::COMMIT_ROWS, "lane" => "record"),
             commit_seconds: metrics::histogram!(telemetry::COMMIT_SECONDS, "lane" => "record"),
             slots_busy: metrics::gauge!(telemetry::WORKER_SLOTS_BUSY),
+            suspects_running: metrics::gauge!(telemetry::SUSPECTS_RUNNING),
         }
     }
 }

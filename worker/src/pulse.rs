@@ -23,7 +23,7 @@ use std::{
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// Beats per lease.
-const BEATS: u32 = 8;
+pub(crate) const BEATS: u32 = 8;
 /// Leases in one call.
 const CALL_MAX: usize = 1_000;
 
@@ -58,7 +58,7 @@ impl Pulse {
         (gap > self.gap_max).then_some(gap)
     }
 
-    fn beat(&self) {
+    pub(crate) fn beat(&self) {
         let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let held_up = {
             let mut held_up = self.held_up.lock();

@@ -103,7 +103,7 @@ impl Recorder {
 
     /// Takes over an attempt that has ended. Waits while the line is full.
     pub(crate) async fn take(&self, ended: Ended) {
-        let Ended { claim, route, context, end } = ended;
+        let Ended { claim, route, context, crashes, end } = ended;
         let Some(lost) = self.claims.end(claim) else {
             // Given up while the worker was ending: its ticket is on its way to another one.
             return;
@@ -130,8 +130,7 @@ impl Recorder {
         let now = self.house.mint.clock().now();
         let park_meter =
             if matches!(end, AttemptEnd::Deferred(_)) { &route.meters.deferred } else { &route.meters.released };
-        // A handler in this process that crashes leaves nobody to say so.
-        let attempt = Attempt { number: context.attempt(), crashes_before: 0 };
+        let attempt = Attempt { number: context.attempt(), crashes_before: crashes };
         let entry = match policy::decide(context.job(), attempt, end, now, chance::share()) {
             Verdict::Succeed(result) => Entry::Succeeded(result),
             Verdict::Die(error) => Entry::Dead(error),

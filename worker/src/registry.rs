@@ -40,12 +40,18 @@ pub(crate) struct Registered {
     pub(crate) kind: Kind,
     pub(crate) handler: Box<dyn ErasedHandler>,
     pub(crate) limit: Option<usize>,
+    pub(crate) is_transactional: bool,
     in_use: AtomicUsize,
 }
 
 impl Registered {
-    pub(crate) fn new(kind: Kind, handler: Box<dyn ErasedHandler>, limit: Option<usize>) -> Self {
-        Self { kind, handler, limit, in_use: AtomicUsize::new(0) }
+    pub(crate) fn new(
+        kind: Kind,
+        handler: Box<dyn ErasedHandler>,
+        limit: Option<usize>,
+        is_transactional: bool,
+    ) -> Self {
+        Self { kind, handler, limit, is_transactional, in_use: AtomicUsize::new(0) }
     }
 
     /// How many more attempts of this kind may be taken on; `None` for any number.
@@ -106,7 +112,7 @@ impl DataMap {
 
 /// What every attempt of a worker shares.
 pub(crate) struct House {
-    pub(crate) data: DataMap,
+    pub(crate) data: Arc<DataMap>,
     pub(crate) mint: Arc<IdMint>,
     pub(crate) process: ProcessId,
     pub(crate) transactions: Option<Arc<dyn Transactions>>,

@@ -22,6 +22,7 @@ use crate::{
     registry::{House, Registry},
     settler::Settler,
     stop::Why,
+    suspects::{Isolation, Lane, Line},
     tasks::spawn,
 };
 use haul_core::{Dispatch, Ledger, config::WorkerConfig};
@@ -71,6 +72,7 @@ pub struct Worker {
     pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) config: WorkerConfig,
     pub(crate) repair_signal: Arc<Notify>,
+    pub(crate) isolation: Option<Isolation>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) house: Arc<House>,
 }
@@ -86,6 +88,8 @@ struct Crew {
     settling: Part,
     cancelling: Part,
     beating: Part,
+    /// Suspects beside the slots, where they run alone.
+    isolating: Option<Part>,
     leases: AbortOnDropHandle<usize>,
 }
 
@@ -139,7 +143,7 @@ impl Worker {
     }
 
     fn start(self, stop_pumping: CancellationToken) -> (Crew, Part) {
-        let Self { ledger, dispatch, config, repair_signal, registry, house } = self;
+        let Self { ledger, dispatch, config, repair_signal, isolation, registry, house } = self;
         let (slots, lease) = (config.concurrency, house.lease);
         let claims = Arc::new(Claims::default());
         let ledger_reach = Arc::new(Reach::new("ledger"));
@@ -156,6 +160,19 @@ impl Worker {
         );
         let (starts, started) = mpsc::channel(slots + AHEAD_MAX + CLAIM_MAX);
         let engine = apalis::run(slots, started, claims.clone(), house.clone(), recorder.clone());
+        let line = isolation.is_some().then(Arc::<Line>::default);
+        let isolating = isolation.zip(line.clone()).map(|(isolation, line)| {
+            let lane = Lane {
+                line,
+                at_once: config.suspects,
+                claims: claims.clone(),
+                house: house.clone(),
+                recorder: recorder.clone(),
+                starts: starts.downgrade(),
+                meters: WorkerMeters::new(),
+            };
+            part(lane.run(isolation))
+        });
         let loader = Arc::new(Loader {
             ledger: ledger.clone(),
             claims: claims.clone(),
@@ -165,6 +182,7 @@ impl Worker {
             house: house.clone(),
             reach: ledger_reach.clone(),
             starts,
+            suspects: line,
         });
         let kinds = registry.kinds();
         let pump = Pump {
@@ -203,6 +221,7 @@ impl Worker {
         let settling = settler.clone();
         let crew = Crew {
             beating: part(beating),
+            isolating,
             cancelling: part(cancel::watch(ledger, claims.clone())),
             house,
             listening,
@@ -221,6 +240,7 @@ impl Crew {
     /// Ends when a part has ended, which none of them should.
     async fn until_something_ends(&mut self, slots: usize) -> WorkerError {
         let recorders = futures::future::select_all(self.recorders.iter_mut());
+        let isolating = futures::future::OptionFuture::from(self.isolating.as_mut());
         select! {
             biased;
             ended = &mut self.listening => broken("listener", ended),
@@ -228,6 +248,7 @@ impl Crew {
             (ended, _, _) = recorders => broken("recorder", ended),
             ended = &mut self.settling => broken("settler", ended),
             ended = &mut self.beating => broken("pulse", ended),
+            Some(ended) = isolating => broken("suspects' lane", ended),
             ended = &mut self.cancelling => broken("cancel watch", ended),
             ended = &mut self.leases => match ended {
                 Ok(stuck) => WorkerError::Stuck { stuck, slots },
@@ -238,8 +259,8 @@ impl Crew {
 
     async fn drain(self, drain: Duration) {
         let until = Instant::now() + drain;
-        self.settler.settle(self.claims.give_back_unstarted(None));
-        let running = self.claims.counts().running;
+        self.settler.settle(self.claims.give_back_unstarted());
+        let running = self.claims.counts().at_work();
         if running > 0 {
             tracing::info!(running, ?drain, "waiting for running handlers");
         }
@@ -248,7 +269,7 @@ impl Crew {
             // A little longer than the handlers have, so that their ends are seen.
             if timeout(STOP_GRACE + STOP_GRACE / 2, self.nothing_runs()).await.is_err() {
                 tracing::warn!(
-                    running = self.claims.counts().running,
+                    running = self.claims.counts().at_work(),
                     "handlers do not end; their jobs are given back"
                 );
             }
@@ -264,7 +285,7 @@ impl Crew {
     }
 
     async fn nothing_runs(&self) {
-        while self.claims.counts().running > 0 {
+        while self.claims.counts().at_work() > 0 {
             self.claims.changed().await;
         }
     }

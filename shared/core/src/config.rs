@@ -19,8 +19,11 @@ use toml::{Table, Value};
 /// The commented defaults, for `--help` and for copying.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
 
+/// Processes that one worker may have for suspects.
+const SUSPECTS_MAX: usize = 1_000;
+
 /// Variables that are no settings of the file, but no mistakes either.
-const OTHER_VARIABLES: [&str; 3] = ["HAUL_CONFIG", "HAUL_URL", "HAUL_API_KEY"];
+const OTHER_VARIABLES: [&str; 4] = ["HAUL_CONFIG", "HAUL_URL", "HAUL_API_KEY", "HAUL_SUSPECTS_OF"];
 
 /// Why a configuration is refused. The text names the key and what is accepted.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +157,7 @@ pub struct WorkerConfig {
     pub concurrency: usize,
     #[serde(deserialize_with = "kind_limits")]
     pub kind_concurrency: BTreeMap<Kind, usize>,
+    pub suspects: usize,
     pub lease: Span,
     pub drain: Span,
     pub result_bytes_max: usize,
@@ -229,6 +233,9 @@ impl Config {
         }
         if !(1..=100_000).contains(&self.worker.concurrency) {
             return refuse("worker.concurrency must lie between 1 and 100000");
+        }
+        if self.worker.suspects > SUSPECTS_MAX {
+            return refuse("worker.suspects must lie between 0 and 1000");
         }
         if self.jobs.priority > 9 {
             return refuse("jobs.priority must lie between 0 and 9");

@@ -6,6 +6,8 @@ pub const JOBS_ACCEPTED_TOTAL: &str = "haul_jobs_accepted_total";
 pub const ATTEMPTS_TOTAL: &str = "haul_attempts_total";
 /// Outcomes and failures that came too late and were not written. Labels: `kind`.
 pub const STALE_RECORDS_TOTAL: &str = "haul_stale_records_total";
+/// Handlers that were seen to crash the process that they ran alone in. Labels: `kind`.
+pub const CRASHES_TOTAL: &str = "haul_crashes_total";
 /// From due to the start of the attempt, in seconds. Labels: `queue`.
 pub const WAIT_SECONDS: &str = "haul_wait_seconds";
 /// From the start of the attempt to its end, in seconds. Labels: `kind`.
@@ -20,5 +22,7 @@ pub const REPAIRED_TICKETS_TOTAL: &str = "haul_repaired_tickets_total";
 pub const REBUILDS_TOTAL: &str = "haul_rebuilds_total";
 /// Slots of this worker in use.
 pub const WORKER_SLOTS_BUSY: &str = "haul_worker_slots_busy";
+/// Suspects that this worker runs, each alone in a process.
+pub const SUSPECTS_RUNNING: &str = "haul_suspects_running";
 /// HTTP requests answered. Labels: `route`, `status`.
 pub const HTTP_REQUESTS_TOTAL: &str = "haul_http_requests_total";

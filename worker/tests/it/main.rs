@@ -11,6 +11,7 @@ mod http_request;
 mod leases;
 mod limits;
 mod outages;
+mod suspects;
 mod tickets;
 mod transactional;
 mod world;
