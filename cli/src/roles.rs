@@ -2,6 +2,8 @@
 //!
 //! Listeners are bound first, so that a port in use is known at once. The API serves from then on, and says 503 to submits
 //! until the stores are reached; the worker begins when they are. All of it runs until a signal, or the first failure.
+//!
+//! A process that a worker has started for suspects does none of this: it runs them, and ends with that worker.
 
 use crate::{exit::Exit, welcome::Welcome};
 use haul::{
@@ -10,7 +12,7 @@ use haul::{
     process::{Process, Role, listen},
     settings::Settings,
     stores::Stores,
-    worker,
+    suspects, worker,
 };
 use haul_api::{Api, ApiDeps, check_exposure};
 use std::{io, sync::Arc};
@@ -32,6 +34,10 @@ pub(crate) async fn run(
     welcome: impl FnOnce(&Welcome) -> io::Result<()>,
 ) -> anyhow::Result<Exit> {
     let config = &settings.config;
+    let handlers = || haul_worker::builtin(haul_worker::Worker::builder());
+    if suspects::is_their_process() {
+        match suspects::serve(&settings, &plan, handlers()).await? {}
+    }
     if parts.api {
         check_exposure(config.listen, config.admin_key.as_ref())?;
     }
@@ -47,8 +53,7 @@ pub(crate) async fn run(
     }
     let on_open = |process: &Process, stores: &Stores| {
         let begun = if parts.worker {
-            let builder = haul_worker::builtin(haul_worker::Worker::builder());
-            let builder = builder.config(config.worker.clone()).mint(doors.mint().clone());
+            let builder = handlers().config(config.worker.clone()).mint(doors.mint().clone());
             worker::roles(process, stores, builder, &config.repair)?
         } else {
             Vec::new()

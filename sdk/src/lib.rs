@@ -33,6 +33,7 @@ pub mod process;
 pub mod settings;
 mod signals;
 pub mod stores;
+pub mod suspects;
 pub mod telemetry;
 pub mod tls;
 pub mod upkeep;

@@ -17,7 +17,7 @@ use crate::{
     upkeep::Upkeep,
 };
 use haul_core::{ProcessId, Readiness, ledger::ProcessInfo};
-use haul_worker::BuildError;
+use haul_worker::{BuildError, ServeError};
 use std::{
     collections::HashMap,
     error::Error,
@@ -61,6 +61,9 @@ pub enum ProcessError {
     /// The handlers cannot be put together.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// This process is there for suspects, and cannot run them.
+    #[error(transparent)]
+    Suspects(#[from] ServeError),
     /// A role failed.
     #[error("the {role} failed")]
     Role {

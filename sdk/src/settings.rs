@@ -91,6 +91,12 @@ impl Sources {
     }
 }
 
+/// A variable that is no setting.
+#[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
 fn variables() -> Result<Vec<(String, String)>, SettingsError> {
     let ours = |name: &str| name.starts_with("HAUL_") || matches!(name, "DATABASE_URL" | "REDIS_URL");

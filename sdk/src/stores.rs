@@ -17,10 +17,12 @@ use haul_postgres::{ConnectError, ExclusiveLock, LockError, MigrateError, Postgr
 use haul_redis::{RedisDispatch, Timeouts};
 use secrecy::SecretString;
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long the lock of a process that has just ended may linger.
 const LOCK_LINGERS_MAX: Duration = Duration::from_secs(5);
+/// Beside the database: the jobs that are leased.
+const RUNNING_FILE: &str = "haul.running";
 const LOCK_PAUSE: Duration = Duration::from_millis(250);
 const LOCK_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// The longest that migrating may take; another process's migration is waited for.
@@ -44,6 +46,12 @@ pub enum OpenError {
     /// The ledger's clock cannot be read.
     #[error("the ledger's clock cannot be read")]
     Clock(#[from] DutyError),
+    /// A suspect's process needs a connection for its transaction.
+    #[error("no connection to the ledger within {} s", CONNECT_MAX.as_secs())]
+    Connect,
+    /// The ledger in SQLite has no transactions for handlers.
+    #[error("this ledger has no transactions for handlers")]
+    NoTransactions,
     /// Redis refuses us.
     #[error("the dispatch in Redis cannot be used")]
     Redis(#[source] DispatchError),
@@ -73,7 +81,8 @@ impl Stores {
         match plan {
             Plan::Embedded(directory) => {
                 let ledger = SqliteLedger::open(directory).await?;
-                let dispatch = Arc::new(MemoryDispatch::new(clock.clone()));
+                let running = directory.join(RUNNING_FILE);
+                let dispatch = Arc::new(MemoryDispatch::with_running_file(clock.clone(), running));
                 Ok((Self { ledger: Arc::new(ledger), dispatch, clock }, None))
             }
             Plan::PostgresAlone(database) => {
@@ -111,6 +120,15 @@ async fn postgres(
     // Ids must be made on the ledger's clock from the first one on.
     until_reached(target, CONNECT_MAX, || sync_clock(&ledger, clock)).await?;
     Ok(Arc::new(ledger))
+}
+
+/// The ledger of a process that runs suspects: one connection, for one transaction at a time.
+pub(crate) async fn connect_for_transactions(url: &SecretString) -> Result<Arc<dyn Ledger>, OpenError> {
+    let options = PostgresOptions { connections_max: 1, transactions_max: 1, ..PostgresOptions::new(url.clone()) };
+    match timeout(CONNECT_MAX, PostgresLedger::connect(options)).await {
+        Ok(ledger) => Ok(Arc::new(ledger?)),
+        Err(_) => Err(OpenError::Connect),
+    }
 }
 
 /// Takes the lock, with a little patience for a process that has just been killed and whose session still ends.

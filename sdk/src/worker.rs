@@ -6,6 +6,7 @@ use crate::{
     process::{Process, ProcessError, Role},
     settings::{Settings, SettingsError},
     stores::Stores,
+    suspects,
 };
 use haul_core::config::RepairConfig;
 use haul_repair::Repairer;
@@ -88,8 +89,14 @@ impl Worker {
     }
 
     /// Works until SIGTERM or SIGINT, then drains. Logs, metrics and health are set up as for `haul worker`.
+    ///
+    /// Jobs whose worker may have died of them run in processes of their own, for which your program is started again, with
+    /// the same arguments; their `main` runs up to here, and no further. See [`suspects`].
     pub async fn run(self) -> Result<(), RunError> {
         let plan = Plan::shared(&self.settings, "worker")?;
+        if suspects::is_their_process() {
+            match suspects::serve(&self.settings, &plan, self.builder).await? {}
+        }
         let process = Process::start("worker", &self.settings).await?;
         let doors = Doors::default();
         let config = self.settings.config;
@@ -108,7 +115,8 @@ pub fn roles(
 ) -> Result<Vec<Role>, BuildError> {
     let signal = Arc::new(Notify::new());
     let builder = builder.ledger(stores.ledger.clone()).dispatch(stores.dispatch.clone());
-    let worker = builder.process(process.id()).repair_signal(signal.clone()).build()?;
+    let builder = builder.process(process.id()).repair_signal(signal.clone()).isolation(suspects::isolation());
+    let worker = builder.build()?;
     let repairer = Repairer::new(stores.ledger.clone(), stores.dispatch.clone(), repair, signal);
     let shutdown = process.shutdown().clone();
     let repairing = repairer.run(shutdown.clone());

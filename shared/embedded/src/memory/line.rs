@@ -63,7 +63,7 @@ pub(super) struct Held {
 }
 
 impl Line {
-    pub(super) fn enqueue(&mut self, ticket: &Ticket, now: Now) -> Stir {
+    pub(super) fn enqueue(&mut self, ticket: &Ticket, suspect: bool, now: Now) -> Stir {
         if self.leases.contains(ticket.id) {
             return Stir::Nothing;
         }
@@ -71,7 +71,8 @@ impl Line {
             Some(due) if due > now.ledger => self.park(ticket.id, ticket.priority, due),
             _ => {
                 self.waiting += 1;
-                self.ready[place(ticket.priority)].push_back(ticket.id);
+                let line = if suspect { &mut self.suspects } else { &mut self.ready };
+                line[place(ticket.priority)].push_back(ticket.id);
                 Stir::Ready
             }
         }

@@ -15,6 +15,7 @@
 mod fifo;
 mod line;
 mod queue;
+mod running;
 mod scan;
 mod timed;
 mod wake;
@@ -30,7 +31,13 @@ use haul_core::{
 use line::Now;
 use parking_lot::{Mutex, RwLock};
 use queue::Queue;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use running::Running;
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::Instant;
 use wake::Mailboxes;
 
@@ -40,12 +47,24 @@ pub struct MemoryDispatch {
     clock: Arc<Clock>,
     queues: RwLock<HashMap<QueueRef, Arc<Mutex<Queue>>>>,
     mailboxes: Mailboxes,
+    running: Option<Running>,
 }
 
 impl MemoryDispatch {
     /// An empty dispatch: every queue is lost until it was rebuilt. `clock` is the ledger's.
     pub fn new(clock: Arc<Clock>) -> Self {
-        Self { clock, queues: RwLock::default(), mailboxes: Mailboxes::default() }
+        Self { clock, queues: RwLock::default(), mailboxes: Mailboxes::default(), running: None }
+    }
+
+    /// The same, with a file that tells the next process which jobs are leased here. Jobs that were leased when the process
+    /// before this one died are suspects, as their leases have expired with it. The ledger's lock covers the file.
+    pub fn with_running_file(clock: Arc<Clock>, path: PathBuf) -> Self {
+        Self { running: Some(Running::open(path)), ..Self::new(clock) }
+    }
+
+    /// Which of these tickets come back from a process that died.
+    fn suspects(&self, tickets: &[Ticket]) -> HashSet<JobId> {
+        self.running.as_ref().map(|running| running.suspects(tickets)).unwrap_or_default()
     }
 
     /// Drops everything, as a restart would: every queue is lost until it is rebuilt. For whoever lost the ledger's lock
@@ -79,10 +98,10 @@ impl MemoryDispatch {
 #[async_trait]
 impl Dispatch for MemoryDispatch {
     async fn enqueue(&self, queue: &QueueRef, tickets: &[Ticket]) -> Result<()> {
-        let known = self.queue(queue);
+        let (known, suspects) = (self.queue(queue), self.suspects(tickets));
         let state = {
             let mut known = known.lock();
-            known.enqueue(tickets, self.now());
+            known.enqueue(tickets, &suspects, self.now());
             known.state()
         };
         if state == QueueState::Lost {
@@ -94,7 +113,11 @@ impl Dispatch for MemoryDispatch {
 
     async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim> {
         let mailbox = self.mailboxes.of(request.worker);
-        Ok(self.queue(request.queue).lock().claim(request, &mailbox, self.now()))
+        let claim = self.queue(request.queue).lock().claim(request, &mailbox, self.now());
+        if let Some(running) = &self.running {
+            running.claimed(&claim.tickets, request.token);
+        }
+        Ok(claim)
     }
 
     async fn extend(&self, queue: &QueueRef, leases: &[Lease], lease: Duration) -> Result<Vec<bool>> {
@@ -103,6 +126,9 @@ impl Dispatch for MemoryDispatch {
 
     async fn settle(&self, queue: &QueueRef, settlements: &[Settlement]) -> Result<()> {
         self.queue(queue).lock().settle(settlements, self.now());
+        if let Some(running) = &self.running {
+            running.settled(settlements);
+        }
         Ok(())
     }
 
@@ -167,7 +193,8 @@ impl Dispatch for MemoryDispatch {
     }
 
     async fn rebuild(&self, queue: &QueueRef, token: RebuildToken, tickets: &[Ticket], hold: Duration) -> Result<bool> {
-        Ok(self.queue(queue).lock().rebuild(token, tickets, hold, self.now()))
+        let suspects = self.suspects(tickets);
+        Ok(self.queue(queue).lock().rebuild(token, tickets, &suspects, hold, self.now()))
     }
 
     async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> Result<bool> {

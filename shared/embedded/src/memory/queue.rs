@@ -13,7 +13,7 @@ use haul_core::{
 };
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BinaryHeap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -108,12 +108,16 @@ impl Queue {
         &mut self.lines[at]
     }
 
-    pub(super) fn enqueue(&mut self, tickets: &[Ticket], now: Now) {
+    pub(super) fn enqueue(&mut self, tickets: &[Ticket], suspects: &HashSet<JobId>, now: Now) {
         let mut woken = Vec::new();
         for run in tickets.chunk_by(|a, b| a.kind == b.kind) {
             let kind = &run[0].kind;
             let line = self.line_mut(kind);
-            let stir = run.iter().fold(Stir::Nothing, |stir, ticket| stir.max(line.enqueue(ticket, now)));
+            let enqueue = |stir: Stir, ticket: &Ticket| {
+                let suspect = !suspects.is_empty() && suspects.contains(&ticket.id);
+                stir.max(line.enqueue(ticket, suspect, now))
+            };
+            let stir = run.iter().fold(Stir::Nothing, enqueue);
             self.stir(kind, stir, &mut woken, now);
         }
     }
@@ -279,11 +283,18 @@ impl Queue {
         Some((token, dropped.collect()))
     }
 
-    pub(super) fn rebuild(&mut self, token: RebuildToken, tickets: &[Ticket], hold: Duration, now: Now) -> bool {
+    pub(super) fn rebuild(
+        &mut self,
+        token: RebuildToken,
+        tickets: &[Ticket],
+        suspects: &HashSet<JobId>,
+        hold: Duration,
+        now: Now,
+    ) -> bool {
         let is_held = self.may_rebuild(token, now);
         if is_held {
             self.rebuild = Some(Rebuild { token, until: now.until(hold) });
-            self.enqueue(tickets, now);
+            self.enqueue(tickets, suspects, now);
         }
         is_held
     }
