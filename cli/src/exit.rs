@@ -13,7 +13,8 @@ Examples:
   haul ls --state dead                              what went wrong
 
 Environment:
-  DATABASE_URL, REDIS_URL    the ledger in Postgres, the dispatch in Redis
+  DATABASE_URL, REDIS_URL    the ledger in Postgres, the dispatch in Redis: redis://host, redis://node1,redis://node2 for a
+                             Cluster, redis+sentinel://host1,host2/master-name behind Sentinels; rediss for TLS
   HAUL_URL, HAUL_API_KEY     where the API is, and the key that it wants; for the commands that talk to it
   HAUL_CONFIG                a configuration file
   HAUL_...                   every setting of `haul config`: worker.lease is HAUL_WORKER_LEASE

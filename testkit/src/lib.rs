@@ -6,7 +6,7 @@
 //! | module | what it starts |
 //! | --- | --- |
 //! | [`postgres`] | a private Postgres, one per test process, with an empty database per test |
-//! | [`redis`] | a private Redis, alone or as a cluster |
+//! | [`redis`] | a private Redis, alone, as a cluster, or behind Sentinels |
 //! | [`http`] | an HTTP server that plays a third party, and a client |
 //! | [`net`] | a proxy that cuts, stalls and delays connections |
 //! | [`process`] | the `haul` binary itself |

@@ -3,6 +3,7 @@
 mod cancel;
 mod client;
 mod embedded;
+mod failover;
 mod faults;
 mod postgres_alone;
 mod production;

@@ -39,15 +39,18 @@ impl fmt::Debug for RedisDispatch {
 
 impl RedisDispatch {
     /// Connects to the server at `redis://[user:password@]host[:port][/database]` (`rediss://` for TLS), or to a Redis
-    /// Cluster through any of the nodes named, with commas between them. Which of the two it is shows by itself.
+    /// Cluster through any of the nodes named, with commas between them. Which of the two it is shows by itself. Behind
+    /// Sentinels it is `redis+sentinel://[user:password@]host[:port],.../master-name[/database]` (`rediss+sentinel://` for
+    /// TLS to both), with `?sentinel_username=...&sentinel_password=...` where the Sentinels want their own.
     ///
     /// # Errors
     /// [`DispatchError::Unavailable`] when no server answers: try again.
     /// [`DispatchError::Misconfigured`] when the URL cannot be read, the server is too old or refuses us, or its
-    /// `maxmemory-policy` would let it drop tickets.
+    /// `maxmemory-policy` would let it drop tickets. A server that is changed so later, or that a failover brings, is
+    /// noticed within a second or two; every call is answered so until that is mended.
     pub async fn connect(url: &SecretString, timeouts: Timeouts) -> Result<Self> {
-        let (link, nodes) = Link::open(url, timeouts).await?;
-        let wakeups = Wakeups::open(nodes, timeouts).await?;
+        let (link, servers) = Link::open(url, timeouts).await?;
+        let wakeups = Wakeups::open(servers, timeouts).await?;
         Ok(Self { link, wakeups })
     }
 

@@ -1,6 +1,6 @@
 //! Which servers are let in: new enough, and unable to drop tickets by themselves.
 //!
-//! Looked at once, when connecting. A server that is changed afterwards is not noticed.
+//! Looked at when connecting, and every second from then on (`guard`).
 
 use haul_core::dispatch::{DispatchError, Result};
 use std::collections::HashMap;
@@ -22,6 +22,11 @@ impl<'a> Server<'a> {
         self.field("cluster_enabled") == "1"
     }
 
+    /// Whether it takes writes.
+    pub(crate) fn is_master(&self) -> bool {
+        self.field("role") == "master"
+    }
+
     /// Refuses it when it is too old, not a database, or set up so that it may drop tickets.
     ///
     /// The eviction policy is refused also while `maxmemory` is 0, when it has no effect yet: whoever sets a limit later
@@ -30,7 +35,7 @@ impl<'a> Server<'a> {
         let refuse = |text: String| Err(DispatchError::Misconfigured(text));
         if self.field("redis_mode") == "sentinel" {
             return refuse(
-                "REDIS_URL names a Sentinel; name the Redis server itself, or the nodes of a cluster".into(),
+                "REDIS_URL names a Sentinel as if it were the server; write redis+sentinel://host[:port],.../master-name".into(),
             );
         }
         // Valkey gives here the version of Redis that it is compatible with.

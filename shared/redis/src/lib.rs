@@ -1,4 +1,4 @@
-//! The dispatch in Redis 7, Valkey or Redis Cluster.
+//! The dispatch in Redis 7, Valkey or Redis Cluster, also behind Sentinels.
 //!
 //! [`RedisDispatch`] keeps the promises of [`haul_core::Dispatch`] with one Lua script per operation, in `lua/`: each is
 //! atomic, declares every key it touches, reads the server's clock, and does a bounded amount of work. All keys of a
@@ -13,6 +13,8 @@
 //! | --- | --- |
 //! | `address` | `REDIS_URL` |
 //! | `door` | which servers are let in: the version, the eviction policy, cluster or not |
+//! | `sentinel` | who the master is |
+//! | `guard` | that the servers are still those that were let in, and still the masters |
 //! | `link` | the connection: reconnects, timeouts, what an error means |
 //! | `script`, `keys`, `tickets` | how a call is put into one command |
 //! | `replies`, `scan` | how the longer answers are read |
@@ -22,11 +24,13 @@
 mod address;
 mod dispatch;
 mod door;
+mod guard;
 mod keys;
 mod link;
 mod replies;
 mod scan;
 mod script;
+mod sentinel;
 mod tickets;
 mod wakeups;
 

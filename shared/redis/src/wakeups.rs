@@ -26,7 +26,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -50,10 +50,10 @@ pub(crate) struct Wakeups {
 
 impl Wakeups {
     /// Subscribes, and listens from then on.
-    pub(crate) async fn open(nodes: Vec<Client>, timeouts: Timeouts) -> Result<Self> {
+    pub(crate) async fn open(servers: watch::Receiver<Vec<Client>>, timeouts: Timeouts) -> Result<Self> {
         let process = Uuid::new_v4();
         let mailboxes = Arc::new(Mailboxes::default());
-        let mut listener = Listener { process, nodes, next_node: 0, timeouts, mailboxes: mailboxes.clone() };
+        let mut listener = Listener { process, servers, next_server: 0, timeouts, mailboxes: mailboxes.clone() };
         let subscription = listener.subscribe_any().await?;
         let listener = AbortOnDropHandle::new(tokio::spawn(listener.run(subscription)));
         Ok(Self { process, mailboxes, _listener: listener })
@@ -153,8 +153,9 @@ impl Mailbox {
 /// Holds the connection, and makes it anew when it breaks.
 struct Listener {
     process: Uuid,
-    nodes: Vec<Client>,
-    next_node: usize,
+    /// Those that may be listened to: the one server, or any node of a cluster.
+    servers: watch::Receiver<Vec<Client>>,
+    next_server: usize,
     timeouts: Timeouts,
     mailboxes: Arc<Mailboxes>,
 }
@@ -179,14 +180,15 @@ impl Listener {
         }
     }
 
-    /// Tries every node once, beginning with another one each time.
+    /// Tries every server once, beginning with another one each time.
     async fn subscribe_any(&mut self) -> Result<Subscription> {
         let mut last = DispatchError::Misconfigured("REDIS_URL names no server".into());
-        for _ in 0..self.nodes.len() {
-            let node = &self.nodes[self.next_node % self.nodes.len()];
-            self.next_node = self.next_node.wrapping_add(1);
+        let servers = self.servers.borrow_and_update().clone();
+        for _ in 0..servers.len() {
+            let server = &servers[self.next_server % servers.len()];
+            self.next_server = self.next_server.wrapping_add(1);
             let subscribing = async {
-                let (mut sink, stream) = node.get_async_pubsub().await?.split();
+                let (mut sink, stream) = server.get_async_pubsub().await?.split();
                 sink.subscribe(&[LOST_CHANNEL, &wake_channel(self.process)]).await?;
                 Ok((sink, stream))
             };
@@ -199,12 +201,14 @@ impl Listener {
         Err(last)
     }
 
-    /// Hands out what comes in, until the connection breaks.
-    async fn listen(&self, (mut sink, mut stream): Subscription) {
+    /// Hands out what comes in, until the connection breaks or another server has taken over: a replica hears what is
+    /// published, but its master does not know who listens.
+    async fn listen(&mut self, (mut sink, mut stream): Subscription) {
         let mut pings = interval(PING_INTERVAL);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                Ok(()) = self.servers.changed() => return,
                 message = stream.next() => match message {
                     Some(message) => self.deliver(&message),
                     None => return,

@@ -2,7 +2,7 @@
 
 use haul_core::{
     Dispatch, JobId, Kind, Priority, ProcessId, Queue, QueueRef, Tenant, Timestamp,
-    dispatch::{Claim, ClaimRequest, Claimed, Lease, LeaseToken, Ticket},
+    dispatch::{self, Claim, ClaimRequest, Claimed, Lease, LeaseToken, Ticket},
 };
 use haul_redis::{RedisDispatch, Timeouts};
 use haul_testkit::redis::{Options, Server};
@@ -92,8 +92,19 @@ impl Worker {
 
     /// Claims and turns the tickets into leases.
     pub(crate) async fn take(&self, dispatch: &RedisDispatch, queue: &QueueRef, limit: usize) -> Vec<Lease> {
-        let (claim, token) = self.claim(dispatch, queue, limit).await;
-        claim.tickets.iter().map(|claimed| lease(claimed, token)).collect()
+        self.try_take(dispatch, queue, limit).await.unwrap()
+    }
+
+    pub(crate) async fn try_take(
+        &self,
+        dispatch: &RedisDispatch,
+        queue: &QueueRef,
+        limit: usize,
+    ) -> dispatch::Result<Vec<Lease>> {
+        let token = LeaseToken::random();
+        let request = ClaimRequest { queue, kinds: &self.kinds, limit, worker: self.id, token, lease: self.lease };
+        let claim = dispatch.claim(&request).await?;
+        Ok(claim.tickets.iter().map(|claimed| lease(claimed, token)).collect())
     }
 }
 

@@ -1,0 +1,144 @@
+//! A master of Redis dies under load, with the real binary: every acknowledged job ends all the same.
+
+use crate::{
+    production::on,
+    world::{text, until_all_succeeded},
+};
+use haul_testkit::{
+    http::Client,
+    postgres,
+    process::{Haul, haul},
+    redis::{Cluster, Sentinel},
+};
+use serde_json::json;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use tokio::{
+    task::{JoinSet, block_in_place},
+    time::sleep,
+};
+
+/// Leases that were given in the dead master's last moments are waited for.
+const LEASE: &str = "3s";
+/// From the last submit on.
+const LIMIT: Duration = Duration::from_secs(45);
+
+/// An API, two workers, and clients that submit throughout.
+struct Fleet {
+    api: Haul,
+    _workers: Vec<Haul>,
+    acknowledged: Arc<Mutex<BTreeSet<String>>>,
+    clients: JoinSet<()>,
+}
+
+impl Fleet {
+    async fn start(redis: &str) -> Self {
+        let database = postgres::shared().database();
+        let migrated = haul(&["migrate"]).env("DATABASE_URL", &database).run().expect("migrate");
+        assert_eq!(migrated.code, Some(0), "{migrated:?}");
+        let api = on(&database, redis, &["api"]).start().await.expect("api");
+        let mut workers = Vec::new();
+        for _ in 0..2 {
+            let worker = on(&database, redis, &["worker", "--concurrency", "20"]).env("HAUL_WORKER_LEASE", LEASE);
+            workers.push(worker.start().await.expect("worker"));
+        }
+        let acknowledged = Arc::default();
+        let mut clients = JoinSet::new();
+        for queue in 0..4 {
+            clients.spawn(submit_for_ever(api.client(), format!("q{queue}"), Arc::clone(&acknowledged)));
+        }
+        Self { api, _workers: workers, acknowledged, clients }
+    }
+
+    fn acknowledged(&self) -> usize {
+        self.acknowledged.lock().expect("a lock").len()
+    }
+
+    /// Waits until so many more jobs are acknowledged.
+    async fn accept(&self, more: usize) {
+        let (target, end) = (self.acknowledged() + more, Instant::now() + LIMIT);
+        while self.acknowledged() < target {
+            assert!(Instant::now() < end, "{} of {target} jobs were acknowledged", self.acknowledged());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Ends the load; every acknowledged job has to succeed.
+    async fn end(mut self) {
+        assert!(self.clients.try_join_next().is_none(), "a client gave up");
+        self.clients.shutdown().await;
+        let stopped_at = Instant::now();
+        let acknowledged = self.acknowledged.lock().expect("a lock").clone();
+        let ids = self.with_those_on_the_way(acknowledged).await;
+        until_all_succeeded(&self.api.client(), &ids, LIMIT).await;
+        println!(
+            "{} jobs; the last ended {:.1} s after the last submit",
+            ids.len(),
+            stopped_at.elapsed().as_secs_f64()
+        );
+    }
+
+    /// A client that is stopped may leave a job behind that was accepted and never acknowledged: it ends too.
+    async fn with_those_on_the_way(&self, mut ids: BTreeSet<String>) -> BTreeSet<String> {
+        let client = self.api.client();
+        let mut cursor = String::new();
+        loop {
+            let answer = client.get(&format!("/v1/jobs?limit=100{cursor}")).await.expect("an answer");
+            assert_eq!(answer.status, 200, "{}", text(&answer));
+            let page = answer.json().expect("JSON");
+            ids.extend(
+                page["data"].as_array().expect("data").iter().filter_map(|job| job["id"].as_str().map(str::to_owned)),
+            );
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return ids,
+            }
+        }
+    }
+}
+
+async fn submit_for_ever(client: Client, queue: String, acknowledged: Arc<Mutex<BTreeSet<String>>>) {
+    for n in 0_u64.. {
+        // Short ones, delayed ones, and now and then one that is running when the master dies.
+        let job = match n % 10 {
+            0 => json!({ "kind": "echo", "queue": queue, "payload": { "sleep": "2s" } }),
+            1 => json!({ "kind": "echo", "queue": queue, "payload": n, "delay": "1s" }),
+            _ => json!({ "kind": "echo", "queue": queue, "payload": n }),
+        };
+        let answer = client.post("/v1/jobs", &job).await.expect("an answer");
+        // Redis is no part of accepting.
+        assert_eq!(answer.status, 201, "{}", text(&answer));
+        let id = answer.json().expect("JSON")["id"].as_str().expect("an id").to_owned();
+        acknowledged.lock().expect("a lock").insert(id);
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sentinel_failover_under_load_loses_no_acknowledged_job() {
+    let mut sentinel = Sentinel::start(1, 3).expect("redis");
+    let fleet = Fleet::start(&sentinel.url()).await;
+    fleet.accept(300).await;
+    let killed = sentinel.kill_master().expect("kill");
+    block_in_place(|| sentinel.wait_failed_over(killed)).expect("failed over");
+    fleet.accept(300).await;
+    sentinel.servers[killed].restart().expect("restart");
+    fleet.accept(300).await;
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_failover_under_load_loses_no_acknowledged_job() {
+    let mut cluster = Cluster::start(3, 1).expect("redis");
+    let fleet = Fleet::start(&cluster.urls()).await;
+    fleet.accept(300).await;
+    cluster.kill_master(0).expect("kill");
+    block_in_place(|| cluster.wait_failed_over(0)).expect("failed over");
+    fleet.accept(300).await;
+    cluster.servers[0].restart().expect("restart");
+    fleet.accept(300).await;
+    fleet.end().await;
+}
