@@ -194,7 +194,7 @@ mod tests {
         let process = ProcessInfo { id: ProcessId::random(), role: "api".to_owned() };
         ledger.heartbeat(&process).await.unwrap();
         let accepted = ledger.accept(&[NewJob { job, idempotency: None }], process.id, &[]).await.unwrap();
-        assert!(ledger.take_receipts(10).await.unwrap().is_empty());
+        assert!(ledger.take_receipts(ProcessId::random(), 10).await.unwrap().is_empty());
         (ledger, accepted.receipt.unwrap())
     }
 
@@ -206,7 +206,7 @@ mod tests {
         receipts.confirm(&[receipt]);
         tokio::time::sleep(KEPT + Duration::from_secs(60)).await;
         ledger.age(Duration::from_secs(3_600));
-        assert!(ledger.take_receipts(10).await.unwrap().is_empty());
+        assert!(ledger.take_receipts(ProcessId::random(), 10).await.unwrap().is_empty());
         stop.cancel();
         tending.await.unwrap();
     }
@@ -222,7 +222,7 @@ mod tests {
             }
             let tending = tokio::spawn(tend(receipts, ledger.clone(), stop.clone()));
             tokio::time::sleep(Duration::from_millis(1)).await;
-            assert_eq!(ledger.take_receipts(10).await.unwrap().len(), 1);
+            assert_eq!(ledger.take_receipts(ProcessId::random(), 10).await.unwrap().len(), 1);
             stop.cancel();
             tending.await.unwrap();
         }

@@ -117,7 +117,7 @@ pub fn roles(
     let builder = builder.ledger(stores.ledger.clone()).dispatch(stores.dispatch.clone());
     let builder = builder.process(process.id()).repair_signal(signal.clone()).isolation(suspects::isolation());
     let worker = builder.build()?;
-    let repairer = Repairer::new(stores.ledger.clone(), stores.dispatch.clone(), repair, signal);
+    let repairer = Repairer::new(process.id(), stores.ledger.clone(), stores.dispatch.clone(), repair, signal);
     let shutdown = process.shutdown().clone();
     let repairing = repairer.run(shutdown.clone());
     Ok(vec![

@@ -168,8 +168,8 @@ impl Ledger for FaultyLedger {
     async fn heartbeat(&self, process: &ProcessInfo) -> ledger::Result<()> {
         self.inner.heartbeat(process).await
     }
-    async fn take_receipts(&self, limit: usize) -> ledger::Result<Vec<Receipt>> {
-        self.inner.take_receipts(limit).await
+    async fn take_receipts(&self, taker: ProcessId, limit: usize) -> ledger::Result<Vec<Receipt>> {
+        self.inner.take_receipts(taker, limit).await
     }
     async fn unsettled(
         &self,

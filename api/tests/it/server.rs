@@ -138,7 +138,7 @@ async fn a_dispatch_that_hangs_delays_no_answer_and_its_receipts_go_to_repair() 
     let id = world.echo().await;
     assert!(before.elapsed() < Duration::from_secs(1));
     until("the receipt", async || world.ledger.released.load(Ordering::Relaxed) == 1).await;
-    let receipts = world.ledger.take_receipts(10).await.unwrap();
+    let receipts = world.ledger.take_receipts(haul_core::ProcessId::random(), 10).await.unwrap();
     assert_eq!(receipts.len(), 1);
     assert_eq!(receipts[0].first.to_string(), id);
     world.end().await;
@@ -198,5 +198,5 @@ async fn a_dispatch_that_hangs_does_not_hold_up_the_end() {
     world.end().await;
     assert!(before.elapsed() < Duration::from_secs(15));
     let batches = ledger.batches.lock().len();
-    assert_eq!(ledger.take_receipts(100).await.unwrap().len(), batches);
+    assert_eq!(ledger.take_receipts(haul_core::ProcessId::random(), 100).await.unwrap().len(), batches);
 }

@@ -74,8 +74,8 @@ impl Ledger for LedgerDoor {
     async fn heartbeat(&self, process: &ProcessInfo) -> Result<()> {
         self.get()?.heartbeat(process).await
     }
-    async fn take_receipts(&self, limit: usize) -> Result<Vec<Receipt>> {
-        self.get()?.take_receipts(limit).await
+    async fn take_receipts(&self, taker: ProcessId, limit: usize) -> Result<Vec<Receipt>> {
+        self.get()?.take_receipts(taker, limit).await
     }
     async fn unsettled(&self, after: Option<JobId>, last: Option<JobId>, limit: usize) -> Result<UnsettledPage> {
         self.get()?.unsettled(after, last, limit).await

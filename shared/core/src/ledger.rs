@@ -90,7 +90,7 @@ pub struct BatchAccepted {
     pub receipt: Option<ReceiptId>,
 }
 
-/// A receipt that its owner left behind, taken for repair.
+/// A receipt, handed to its new owner for repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// Its name.
@@ -99,7 +99,7 @@ pub struct Receipt {
     pub first: JobId,
     /// The highest id of its batch.
     pub last: JobId,
-    /// Whether this is its last sweep: when its jobs are enqueued, it is to be dropped.
+    /// Whether its jobs were swept a minute ago, too: when they are enqueued now, it is to be dropped.
     pub is_final: bool,
 }
 
@@ -275,7 +275,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// Deletes receipts whose tickets have reached the dispatch.
     async fn drop_receipts(&self, receipts: &[ReceiptId]) -> Result<()>;
 
-    /// Gives receipts to [`ProcessId::NOBODY`], so that the next repair takes them.
+    /// Gives receipts to [`ProcessId::NOBODY`], as if they had never been taken: the next repair takes them at once.
     async fn release_receipts(&self, receipts: &[ReceiptId]) -> Result<()>;
 
     /// The jobs by id, in any order, without those that do not exist. At most 10,000 ids.
@@ -307,13 +307,17 @@ pub trait Ledger: Send + Sync + 'static {
     /// Pauses or resumes a queue. `false` when there is no such queue.
     async fn set_paused(&self, queue: &QueueRef, paused: bool) -> Result<bool>;
 
-    /// Tells that the process is alive. Receipts of a process that has not told so for 15 s are left behind.
+    /// Tells that the process is alive. One that has not told so for 15 s, or never, is gone: what it owns is left behind.
     async fn heartbeat(&self, process: &ProcessInfo) -> Result<()>;
 
-    /// Takes receipts for repair, at most `limit`: those of nobody and of processes that are gone at once, any other
-    /// after 3 minutes; each of them again for its final sweep once 60 s have passed since it was first taken, and every
-    /// 60 s from then on until it is dropped. A receipt is never handed to two callers at the same time.
-    async fn take_receipts(&self, limit: usize) -> Result<Vec<Receipt>>;
+    /// Takes receipts for repair, at most `limit`, and makes `taker` their owner: those of nobody and of processes that
+    /// are gone at once, any other after 3 minutes; what was taken again for its final sweep once 60 s have passed, and
+    /// every 60 s from then on until it is dropped.
+    ///
+    /// What an owner took that is gone now may never have been swept: it is handed out as if for the first time, 15 s
+    /// after it was taken at the earliest (taking is a sign of life, too). A receipt is never handed to two callers at
+    /// the same time.
+    async fn take_receipts(&self, taker: ProcessId, limit: usize) -> Result<Vec<Receipt>>;
 
     /// Jobs without an outcome, in order of id, from after `after` up to and including `last`. Reads closed minutes
     /// never and at most some thousands of candidates per call.

@@ -150,8 +150,8 @@ impl Ledger for PostgresLedger {
         receipts::heartbeat(&self.shared.connections, process).await
     }
 
-    async fn take_receipts(&self, limit: usize) -> Result<Vec<Receipt>> {
-        receipts::take_receipts(&self.shared.connections, limit).await
+    async fn take_receipts(&self, taker: ProcessId, limit: usize) -> Result<Vec<Receipt>> {
+        receipts::take_receipts(&self.shared.connections, taker, limit).await
     }
 
     async fn unsettled(&self, after: Option<JobId>, last: Option<JobId>, limit: usize) -> Result<UnsettledPage> {

@@ -2,7 +2,7 @@
 
 use crate::pool::{Connections, ask};
 use haul_core::{
-    JobId,
+    JobId, ProcessId,
     ledger::{ProcessInfo, Receipt, ReceiptId, Result},
 };
 use uuid::Uuid;
@@ -27,9 +27,9 @@ pub(crate) async fn release_receipts(connections: &Connections, receipts: &[Rece
     Ok(())
 }
 
-pub(crate) async fn take_receipts(connections: &Connections, limit: usize) -> Result<Vec<Receipt>> {
+pub(crate) async fn take_receipts(connections: &Connections, taker: ProcessId, limit: usize) -> Result<Vec<Receipt>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = ask!(connections, c => sqlx::query_file!("sql/take_receipts.sql", limit).fetch_all(c))?;
+    let rows = ask!(connections, c => sqlx::query_file!("sql/take_receipts.sql", taker.0, limit).fetch_all(c))?;
     let receipt = |id| ReceiptId(JobId(id));
     let mut receipts: Vec<Receipt> = rows
         .into_iter()

@@ -12,7 +12,9 @@ mod receipts;
 mod tickets;
 
 use futures::StreamExt;
-use haul_core::{Dispatch, Ledger, Span, config::RepairConfig, dispatch::DispatchError, ledger::LedgerError};
+use haul_core::{
+    Dispatch, Ledger, ProcessId, Span, config::RepairConfig, dispatch::DispatchError, ledger::LedgerError,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::Notify,
@@ -41,6 +43,7 @@ pub enum RepairError {
 
 /// The reconciler.
 pub struct Repairer {
+    process: ProcessId,
     ledger: Arc<dyn Ledger>,
     dispatch: Arc<dyn Dispatch>,
     interval: Duration,
@@ -51,15 +54,17 @@ pub struct Repairer {
 }
 
 impl Repairer {
-    /// A reconciler between the two. `signal` asks for a pass before the next interval: workers notify it when a claim
+    /// A reconciler between the two, in `process`, which tells the ledger that it is alive. `signal` asks for a pass before the next interval: workers notify it when a claim
     /// says that its queue is lost.
     pub fn new(
+        process: ProcessId,
         ledger: Arc<dyn Ledger>,
         dispatch: Arc<dyn Dispatch>,
         config: &RepairConfig,
         signal: Arc<Notify>,
     ) -> Self {
         Self {
+            process,
             ledger,
             dispatch,
             interval: config.interval.as_duration().max(Duration::from_millis(10)),
@@ -118,7 +123,7 @@ impl Repairer {
     /// One pass: everything that needs repair now. A failure in one part does not keep the other from its turn.
     pub async fn pass(&mut self) -> Result<(), RepairError> {
         // Receipts first: an event says that a job was just committed, and its submitter waits for it to start.
-        let swept = in_time(self.receipts.sweep(&*self.ledger, &*self.dispatch)).await;
+        let swept = in_time(self.receipts.sweep(self.process, &*self.ledger, &*self.dispatch)).await;
         let rebuilt = self.rebuild.pass(&*self.ledger, &*self.dispatch, self.grace).await;
         swept.and(rebuilt)
     }

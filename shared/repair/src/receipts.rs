@@ -1,7 +1,7 @@
 //! Receipts that their owners left behind: their unsettled jobs may never have reached the dispatch.
 
 use crate::{RepairError, tickets::by_queue};
-use haul_core::{Dispatch, JobId, Ledger, ledger::Receipt, telemetry::REPAIRED_TICKETS_TOTAL};
+use haul_core::{Dispatch, JobId, Ledger, ProcessId, ledger::Receipt, telemetry::REPAIRED_TICKETS_TOTAL};
 use std::{collections::VecDeque, time::Duration};
 
 /// Receipts taken at a time.
@@ -21,10 +21,15 @@ pub(crate) struct Receipts {
 
 impl Receipts {
     /// Takes receipts and enqueues their unsettled jobs, until none is left or the pass is full.
-    pub(crate) async fn sweep(&mut self, ledger: &dyn Ledger, dispatch: &dyn Dispatch) -> Result<(), RepairError> {
+    pub(crate) async fn sweep(
+        &mut self,
+        taker: ProcessId,
+        ledger: &dyn Ledger,
+        dispatch: &dyn Dispatch,
+    ) -> Result<(), RepairError> {
         for _ in 0..PAGES_MAX {
             if self.taken.is_empty() {
-                self.taken.extend(ledger.take_receipts(RECEIPTS_MAX).await?);
+                self.taken.extend(ledger.take_receipts(taker, RECEIPTS_MAX).await?);
             }
             if self.taken.is_empty() {
                 return Ok(());

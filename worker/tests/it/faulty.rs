@@ -115,8 +115,8 @@ impl Ledger for FaultyLedger {
     async fn heartbeat(&self, process: &ProcessInfo) -> ledger::Result<()> {
         self.up()?.heartbeat(process).await
     }
-    async fn take_receipts(&self, limit: usize) -> ledger::Result<Vec<Receipt>> {
-        self.up()?.take_receipts(limit).await
+    async fn take_receipts(&self, taker: ProcessId, limit: usize) -> ledger::Result<Vec<Receipt>> {
+        self.up()?.take_receipts(taker, limit).await
     }
     async fn unsettled(
         &self,

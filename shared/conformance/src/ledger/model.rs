@@ -29,7 +29,7 @@ enum Step {
     Cancel(Vec<u8>),
     DropReceipt(u8),
     ReleaseReceipt(u8),
-    TakeReceipts,
+    TakeReceipts(u8),
     Heartbeat(u8),
     /// Everything becomes older by so many times 40 s: no rule's limit is near a multiple of that.
     Age(u8),
@@ -74,7 +74,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => prop::collection::btree_set(any::<u8>(), 1..4).prop_map(|jobs| Step::Cancel(jobs.into_iter().collect())),
         1 => any::<u8>().prop_map(Step::DropReceipt),
         2 => any::<u8>().prop_map(Step::ReleaseReceipt),
-        3 => Just(Step::TakeReceipts),
+        3 => (0..3_u8).prop_map(Step::TakeReceipts),
         1 => (0..4_u8).prop_map(Step::Heartbeat),
         3 => (1..6_u8).prop_map(Step::Age),
         2 => Just(Step::CloseMinutes),
@@ -143,7 +143,7 @@ impl Pair {
                 self.stage.ledger.release_receipts(&[ours]).await.expect("receipts are released");
                 self.reference.release_receipts(&[theirs]).await.expect("the reference answers");
             }
-            Step::TakeReceipts => self.take_receipts().await,
+            Step::TakeReceipts(taker) => self.take_receipts(taker).await,
             Step::Heartbeat(process) => self.heartbeat(process).await,
             Step::Age(times) => {
                 let by = Duration::from_secs(40) * u32::from(times);
@@ -262,9 +262,10 @@ impl Pair {
         assert_eq!(ours, theirs, "cancelling {ids:?}");
     }
 
-    async fn take_receipts(&self) {
-        let ours = self.stage.take().await;
-        let theirs = self.reference.take_receipts(100).await.expect("the reference answers");
+    async fn take_receipts(&self, taker: u8) {
+        let taker = self.processes[usize::from(taker)];
+        let ours = self.stage.take_by(taker).await;
+        let theirs = self.reference.take_receipts(taker, 100).await.expect("the reference answers");
         let translate = |receipt: Receipt| {
             let pair = self.receipts.iter().find(|(name, _)| *name == receipt.id);
             let id = pair.map_or(receipt.id, |(_, theirs)| *theirs);

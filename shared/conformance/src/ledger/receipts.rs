@@ -51,16 +51,18 @@ pub async fn a_receipt_of_a_process_that_is_gone_is_taken(stage: Stage) {
     let other = ProcessId::random();
     stage.beat(other).await;
     let left_behind = stage.receipt_of(other).await;
-    let never_seen = stage.receipt_of(ProcessId::random()).await;
     stage.receipt_of(stage.me).await;
     stage.world.age(10 * SECOND).await;
-    let early = names(&stage.take().await);
-    assert!(!early.contains(&left_behind), "its process has told that it is alive less than 15 s ago");
+    assert_eq!(stage.take().await, [], "its process has told that it is alive less than 15 s ago");
     stage.world.age(10 * SECOND).await;
     stage.beat(stage.me).await;
-    let mut taken = names(&stage.take().await);
-    taken.extend(early);
-    assert_eq!(taken, BTreeSet::from([left_behind, never_seen]));
+    assert_eq!(names(&stage.take().await), BTreeSet::from([left_behind]));
+}
+
+pub async fn a_receipt_of_a_process_that_never_told_that_it_is_alive_is_taken_at_once(stage: Stage) {
+    let receipt = stage.receipt_of(ProcessId::random()).await;
+    stage.receipt_of(stage.me).await;
+    assert_eq!(names(&stage.take().await), BTreeSet::from([receipt]));
 }
 
 pub async fn a_receipt_of_a_living_process_is_taken_after_three_minutes(stage: Stage) {
@@ -97,8 +99,10 @@ pub async fn a_taken_receipt_comes_back_for_its_final_sweep_after_a_minute(stage
     let receipt = stage.receipt_of(ProcessId::NOBODY).await;
     let first = stage.take().await;
     stage.world.age(30 * SECOND).await;
+    stage.beat(stage.me).await;
     assert_eq!(stage.take().await, [], "half a minute is too early");
     stage.world.age(40 * SECOND).await;
+    stage.beat(stage.me).await;
     let again = stage.take().await;
     assert_eq!(names(&again), BTreeSet::from([receipt]));
     assert_eq!(again, [Receipt { is_final: true, ..first[0].clone() }]);
@@ -112,11 +116,78 @@ pub async fn a_receipt_that_is_never_dropped_comes_back_every_minute(stage: Stag
     assert_eq!(names(&stage.take().await), BTreeSet::from([receipt]));
     for _ in 0..3 {
         stage.world.age(70 * SECOND).await;
+        stage.beat(stage.me).await;
         let again = stage.take().await;
-        assert_eq!(names(&again), BTreeSet::from([receipt]), "whoever took it may have died");
+        assert_eq!(names(&again), BTreeSet::from([receipt]), "whoever took it may have failed");
         assert!(again[0].is_final);
         assert_eq!(stage.take().await, []);
     }
+}
+
+pub async fn what_a_taker_took_that_is_gone_is_handed_out_again(stage: Stage) {
+    let taker = ProcessId::random();
+    stage.beat(taker).await;
+    let receipt = stage.receipt_of(ProcessId::NOBODY).await;
+    let first = stage.take_by(taker).await;
+    assert_eq!(names(&first), BTreeSet::from([receipt]));
+    stage.world.age(10 * SECOND).await;
+    assert_eq!(stage.take().await, [], "its taker has told that it is alive less than 15 s ago");
+    stage.world.age(10 * SECOND).await;
+    assert_eq!(stage.take().await, first, "nobody knows whether it was swept: as if for the first time");
+    stage.beat(stage.me).await;
+    assert_eq!(stage.take_by(taker).await, [], "now it has another owner");
+    stage.world.age(50 * SECOND).await;
+    stage.beat(stage.me).await;
+    assert_eq!(stage.take().await, [], "the minute begins with the later sweep");
+    stage.world.age(20 * SECOND).await;
+    stage.beat(stage.me).await;
+    assert_eq!(stage.take().await, [Receipt { is_final: true, ..first[0].clone() }]);
+}
+
+pub async fn a_taker_that_lives_keeps_what_it_took(stage: Stage) {
+    let taker = ProcessId::random();
+    stage.receipt_of(ProcessId::NOBODY).await;
+    stage.beat(taker).await;
+    assert_eq!(stage.take_by(taker).await.len(), 1);
+    for _ in 0..4 {
+        stage.world.age(10 * SECOND).await;
+        stage.beat(taker).await;
+        assert_eq!(stage.take().await, [], "its taker is alive and may be at it still");
+    }
+}
+
+pub async fn what_an_unknown_taker_took_is_its_own_for_a_while(stage: Stage) {
+    let receipt = stage.receipt_of(ProcessId::NOBODY).await;
+    assert_eq!(names(&stage.take_by(ProcessId::random()).await), BTreeSet::from([receipt]));
+    assert_eq!(stage.take().await, [], "it has not come to tell that it is alive");
+    stage.world.age(10 * SECOND).await;
+    assert_eq!(stage.take().await, [], "taking is a sign of life, too");
+    stage.world.age(10 * SECOND).await;
+    let again = stage.take().await;
+    assert_eq!(names(&again), BTreeSet::from([receipt]));
+    assert!(!again[0].is_final);
+}
+
+pub async fn a_final_sweep_that_was_never_finished_is_begun_anew(stage: Stage) {
+    let last_taker = ProcessId::random();
+    let receipt = stage.receipt_of(ProcessId::NOBODY).await;
+    stage.take().await;
+    stage.world.age(70 * SECOND).await;
+    stage.beat(stage.me).await;
+    assert!(stage.take_by(last_taker).await[0].is_final);
+    stage.world.age(20 * SECOND).await;
+    let anew = stage.take().await;
+    assert_eq!(names(&anew), BTreeSet::from([receipt]));
+    assert!(!anew[0].is_final, "what it enqueued may be lost again within the minute");
+}
+
+pub async fn a_taken_receipt_that_is_released_is_taken_at_once(stage: Stage) {
+    let receipt = stage.receipt_of(ProcessId::NOBODY).await;
+    stage.take().await;
+    stage.ledger.release_receipts(&[receipt]).await.expect("a receipt is released");
+    let again = stage.take_by(ProcessId::random()).await;
+    assert_eq!(names(&again), BTreeSet::from([receipt]));
+    assert!(!again[0].is_final, "it may not have been swept");
 }
 
 pub async fn no_more_receipts_are_taken_than_asked_for(stage: Stage) {
@@ -126,7 +197,7 @@ pub async fn no_more_receipts_are_taken_than_asked_for(stage: Stage) {
     }
     let mut taken = BTreeSet::new();
     for expected in [2, 2, 1, 0] {
-        let some = stage.ledger.take_receipts(2).await.expect("receipts are taken");
+        let some = stage.ledger.take_receipts(stage.me, 2).await.expect("receipts are taken");
         assert_eq!(some.len(), expected);
         taken.extend(names(&some));
     }
@@ -143,8 +214,8 @@ pub async fn a_receipt_is_never_given_to_two_callers(stage: Stage) {
             all.insert(receipt.expect("a new job has a receipt"));
         }
         let takers = (0..8).map(|_| {
-            let ledger = stage.world.ledger();
-            async move { ledger.take_receipts(7).await.expect("receipts are taken") }
+            let (ledger, taker) = (stage.world.ledger(), ProcessId::random());
+            async move { ledger.take_receipts(taker, 7).await.expect("receipts are taken") }
         });
         let mut taken: Vec<Receipt> = crate::at_once(takers).await.into_iter().flatten().collect();
         // Takers may step aside for each other, so that some are left for a later call.

@@ -117,7 +117,11 @@ impl Stage {
     }
 
     pub(crate) async fn take(&self) -> Vec<Receipt> {
-        self.ledger.take_receipts(100).await.expect("receipts are taken")
+        self.take_by(self.me).await
+    }
+
+    pub(crate) async fn take_by(&self, taker: ProcessId) -> Vec<Receipt> {
+        self.ledger.take_receipts(taker, 100).await.expect("receipts are taken")
     }
 
     pub(crate) async fn record(&self, records: &[Record]) -> Vec<Recorded> {

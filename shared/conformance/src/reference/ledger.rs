@@ -103,8 +103,8 @@ impl Ledger for ReferenceLedger {
         Ok(())
     }
 
-    async fn take_receipts(&self, limit: usize) -> Result<Vec<Receipt>> {
-        Ok(self.state.lock().take_receipts(self.rule_time(), limit))
+    async fn take_receipts(&self, taker: ProcessId, limit: usize) -> Result<Vec<Receipt>> {
+        Ok(self.state.lock().take_receipts(self.rule_time(), taker, limit))
     }
 
     async fn unsettled(&self, after: Option<JobId>, last: Option<JobId>, limit: usize) -> Result<UnsettledPage> {

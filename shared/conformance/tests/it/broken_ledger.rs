@@ -34,6 +34,10 @@ pub(crate) enum Defect {
     DropsReceiptsEarly,
     DropsReceiptsWhenTaken,
     GivesReceiptsToTwo,
+    WaitsForDeadTakers,
+    HandsOutWhatUnknownTakersHave,
+    TrustsDeadTakers,
+    ReleasesOnlyTheOwner,
     LaterOutcomeWins,
     ChecksOutcomesBeforeItWrites,
     FailureAfterOutcome,
@@ -75,6 +79,8 @@ pub(crate) struct BrokenLedger {
 #[derive(Default)]
 struct Notes {
     taken: Vec<Receipt>,
+    handed_out: BTreeSet<ReceiptId>,
+    seen: HashSet<ProcessId>,
     outcomes: HashMap<JobId, Outcome>,
     extra_failures: HashMap<JobId, u32>,
     minutes: BTreeSet<i64>,
@@ -104,6 +110,13 @@ impl BrokenLedger {
             record.failures.iter_mut().for_each(|failure| failure.crashed = false);
         }
         record
+    }
+
+    /// A process that is always alive.
+    async fn keeper(&self) -> Result<ProcessId> {
+        let keeper = ProcessInfo { id: ProcessId(uuid::Uuid::max()), role: "keeper".to_owned() };
+        self.inner.heartbeat(&keeper).await?;
+        Ok(keeper.id)
     }
 
     async fn accept_after_a_look(&self, jobs: &[NewJob], owner: ProcessId) -> Result<BatchAccepted> {
@@ -206,6 +219,11 @@ impl Ledger for BrokenLedger {
     }
 
     async fn release_receipts(&self, receipts: &[ReceiptId]) -> Result<()> {
+        if self.is(ReleasesOnlyTheOwner) {
+            let taken = self.notes.lock().handed_out.clone();
+            let fresh: Vec<ReceiptId> = receipts.iter().filter(|receipt| !taken.contains(receipt)).copied().collect();
+            return self.inner.release_receipts(&fresh).await;
+        }
         self.inner.release_receipts(receipts).await
     }
 
@@ -365,11 +383,13 @@ impl Ledger for BrokenLedger {
     }
 
     async fn heartbeat(&self, process: &ProcessInfo) -> Result<()> {
+        self.notes.lock().seen.insert(process.id);
         self.inner.heartbeat(process).await
     }
 
-    async fn take_receipts(&self, limit: usize) -> Result<Vec<Receipt>> {
-        let mut taken = self.inner.take_receipts(limit).await?;
+    async fn take_receipts(&self, taker: ProcessId, limit: usize) -> Result<Vec<Receipt>> {
+        let taker = if self.is(WaitsForDeadTakers) { self.keeper().await? } else { taker };
+        let mut taken = self.inner.take_receipts(taker, limit).await?;
         match self.defect {
             DropsReceiptsWhenTaken => {
                 let names: Vec<ReceiptId> = taken.iter().map(|receipt| receipt.id).collect();
@@ -378,6 +398,17 @@ impl Ledger for BrokenLedger {
             GivesReceiptsToTwo => {
                 let fresh = taken.clone();
                 taken.append(&mut std::mem::replace(&mut self.notes.lock().taken, fresh));
+            }
+            HandsOutWhatUnknownTakersHave if !self.notes.lock().seen.contains(&taker) => {
+                let names: Vec<ReceiptId> = taken.iter().map(|receipt| receipt.id).collect();
+                self.inner.release_receipts(&names).await?;
+            }
+            TrustsDeadTakers | ReleasesOnlyTheOwner => {
+                let mut notes = self.notes.lock();
+                for receipt in &mut taken {
+                    let again = !notes.handed_out.insert(receipt.id);
+                    receipt.is_final |= again && self.is(TrustsDeadTakers);
+                }
             }
             _ => {}
         }

@@ -79,6 +79,20 @@ rejected! { breaks_ledger:
     a_ledger_that_gives_a_receipt_to_two = L::GivesReceiptsToTwo => [
         "receipts::a_receipt_is_never_given_to_two_callers",
     ];
+    a_ledger_that_waits_for_dead_takers = L::WaitsForDeadTakers => [
+        "receipts::what_a_taker_took_that_is_gone_is_handed_out_again",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_ledger_that_hands_out_what_unknown_takers_have = L::HandsOutWhatUnknownTakersHave => [
+        "receipts::what_an_unknown_taker_took_is_its_own_for_a_while",
+    ];
+    a_ledger_that_trusts_dead_takers = L::TrustsDeadTakers => [
+        "receipts::what_a_taker_took_that_is_gone_is_handed_out_again",
+        "receipts::a_final_sweep_that_was_never_finished_is_begun_anew",
+    ];
+    a_ledger_that_does_not_release_what_is_taken = L::ReleasesOnlyTheOwner => [
+        "receipts::a_taken_receipt_that_is_released_is_taken_at_once",
+    ];
     a_ledger_that_lets_a_later_outcome_win = L::LaterOutcomeWins => [
         "record::the_first_outcome_stays",
         "cancel::a_cancelled_job_takes_no_more_records",

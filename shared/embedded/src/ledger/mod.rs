@@ -113,8 +113,8 @@ impl Ledger for SqliteLedger {
         receipts::heartbeat(&self.writer, process, self.clock.now()).await
     }
 
-    async fn take_receipts(&self, limit: usize) -> Result<Vec<Receipt>> {
-        receipts::take(&self.writer, limit, self.clock.now()).await
+    async fn take_receipts(&self, taker: ProcessId, limit: usize) -> Result<Vec<Receipt>> {
+        receipts::take(&self.writer, taker, limit, self.clock.now()).await
     }
 
     async fn unsettled(&self, after: Option<JobId>, last: Option<JobId>, limit: usize) -> Result<UnsettledPage> {

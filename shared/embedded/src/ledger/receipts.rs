@@ -50,10 +50,10 @@ pub(super) async fn release(writer: &Writer, receipts: &[ReceiptId]) -> Result<(
     tx.commit().await
 }
 
-pub(super) async fn take(writer: &Writer, limit: usize, now: Timestamp) -> Result<Vec<Receipt>> {
+pub(super) async fn take(writer: &Writer, taker: ProcessId, limit: usize, now: Timestamp) -> Result<Vec<Receipt>> {
     let mut tx = writer.begin().await?;
     let (now, limit) = (now.as_ms(), i64::try_from(limit).unwrap_or(i64::MAX));
-    let taken = sqlx::query_file!("sql/receipts_take.sql", now, limit).fetch_all(&mut tx.conn).await;
+    let taken = sqlx::query_file!("sql/receipts_take.sql", taker.0, now, limit).fetch_all(&mut tx.conn).await;
     let taken = taken.map_err(ledger_error)?.into_iter().map(|row| Receipt {
         id: ReceiptId(JobId(row.id)),
         first: JobId(row.first),

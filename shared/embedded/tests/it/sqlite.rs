@@ -123,7 +123,7 @@ async fn a_restart_keeps_everything_and_leaves_receipts_behind() {
     let receipt = before.accept(&jobs, me, &[]).await.unwrap().receipt.unwrap();
     before.record(&[success(ids[3])], me).await.unwrap();
     before.set_paused(&jobs[0].job.queue_ref(), true).await.unwrap();
-    assert_eq!(before.take_receipts(10).await.unwrap(), [], "its process is alive");
+    assert_eq!(before.take_receipts(me, 10).await.unwrap(), [], "its process is alive");
     drop(before);
 
     let after = reopened(directory.path()).await;
@@ -132,7 +132,7 @@ async fn a_restart_keeps_everything_and_leaves_receipts_behind() {
     assert_eq!(after.settled(&ids).await.unwrap(), [(ids[3], FinalState::Succeeded)]);
     assert_eq!(after.load(&ids[..1]).await.unwrap()[0].job, jobs[0].job);
     assert!(after.queues().await.unwrap()[0].paused);
-    let taken = after.take_receipts(10).await.unwrap();
+    let taken = after.take_receipts(ProcessId::random(), 10).await.unwrap();
     assert_eq!(
         taken.iter().map(|taken| (taken.id, taken.first, taken.last)).collect::<Vec<_>>(),
         [(receipt, ids[0], ids[9])]

@@ -26,7 +26,7 @@ async fn a_job_exists_if_and_only_if_its_transaction_commits() {
     assert_eq!(world.unsettled().await, []);
     transaction.rollback().await.expect("it is rolled back");
     assert_eq!(world.unsettled().await, []);
-    assert_eq!(world.ledger.take_receipts(10).await.expect("receipts are taken"), []);
+    assert_eq!(world.ledger.take_receipts(haul_core::ProcessId::random(), 10).await.expect("receipts are taken"), []);
 
     let id = enqueue_sql(
         &world,
@@ -49,7 +49,7 @@ async fn a_job_exists_if_and_only_if_its_transaction_commits() {
 async fn its_receipt_is_taken_at_once_and_leads_to_the_job() {
     let world = World::new().await;
     let id = enqueue_sql(&world, "'work', queue => 'unheard-of'").await.expect("a job is enqueued");
-    let receipts = world.ledger.take_receipts(10).await.expect("receipts are taken");
+    let receipts = world.ledger.take_receipts(haul_core::ProcessId::random(), 10).await.expect("receipts are taken");
     assert_eq!(receipts.iter().map(|receipt| receipt.id).collect::<Vec<_>>(), [ReceiptId(id)]);
     world.ledger.reopen(receipts[0].first, receipts[0].last).await.expect("its minute is open");
     assert!(world.ledger.queues().await.expect("queues are listed").is_empty());

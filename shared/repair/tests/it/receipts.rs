@@ -47,10 +47,11 @@ async fn a_receipt_is_swept_once_more_and_then_dropped() {
     assert_eq!(world.claim_ids(&queue("mail")).await, [job.id]);
     world.succeed(job.id).await;
     world.ledger.age(Duration::from_secs(61));
+    world.alive().await;
     repairer.pass().await.unwrap();
     world.ledger.age(Duration::from_secs(3_600));
     world.alive().await;
-    assert_eq!(world.ledger.take_receipts(10).await.unwrap(), []);
+    assert_eq!(world.ledger.take_receipts(world.me, 10).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -51,7 +51,8 @@ impl World {
     }
 
     pub(crate) fn repairer_over(&self, dispatch: Arc<dyn Dispatch>) -> Repairer {
-        Repairer::new(self.ledger.clone(), dispatch, &Config::defaults().repair, Arc::new(Notify::new()))
+        let signal = Arc::new(Notify::new());
+        Repairer::new(self.me, self.ledger.clone(), dispatch, &Config::defaults().repair, signal)
     }
 
     pub(crate) fn job(&self, queue: &str) -> Job {

@@ -7,7 +7,7 @@ use haul_core::{
 };
 use std::time::Duration;
 
-/// How long after its last heartbeat a process counts as gone.
+/// How long after its last sign of life a process counts as gone.
 const GONE_AFTER: Duration = Duration::from_secs(15);
 /// How old the receipt of a living process may get.
 const RECEIPT_AGE_MAX: Duration = Duration::from_secs(180);
@@ -25,6 +25,7 @@ impl State {
         for receipt in receipts {
             if let Some(stored) = self.receipts.get_mut(receipt) {
                 stored.owner = ProcessId::NOBODY;
+                stored.taken_at = None;
             }
         }
     }
@@ -33,16 +34,24 @@ impl State {
         self.seen.insert(process, now);
     }
 
-    pub(in crate::reference) fn take_receipts(&mut self, now: Timestamp, limit: usize) -> Vec<Receipt> {
+    pub(in crate::reference) fn take_receipts(
+        &mut self,
+        now: Timestamp,
+        taker: ProcessId,
+        limit: usize,
+    ) -> Vec<Receipt> {
         let seen = &self.seen;
         let alive = |owner: &ProcessId| seen.get(owner).is_some_and(|seen| now.since(*seen) < GONE_AFTER);
-        let ripe = |receipt: &StoredReceipt| match receipt.taken_at {
-            Some(taken_at) => now.since(taken_at) >= SWEEP_AGAIN_AFTER,
-            None => !alive(&receipt.owner) || now.since(receipt.created_at) >= RECEIPT_AGE_MAX,
+        let ripe = |receipt: &StoredReceipt| match (receipt.taken_at, alive(&receipt.owner)) {
+            (None, false) => true,
+            (None, true) => now.since(receipt.created_at) >= RECEIPT_AGE_MAX,
+            (Some(taken_at), false) => now.since(taken_at) >= GONE_AFTER,
+            (Some(taken_at), true) => now.since(taken_at) >= SWEEP_AGAIN_AFTER,
         };
         let ripe = self.receipts.iter_mut().filter(|(_, receipt)| ripe(receipt)).take(limit);
         let take = |(id, receipt): (&ReceiptId, &mut StoredReceipt)| {
-            let is_final = receipt.taken_at.replace(now).is_some();
+            let is_final = receipt.taken_at.replace(now).is_some() && alive(&receipt.owner);
+            receipt.owner = taker;
             Receipt { id: *id, first: receipt.first, last: receipt.last, is_final }
         };
         ripe.map(take).collect()
