@@ -12,17 +12,22 @@ use crate::{
     reach::{Backoff, Reach},
     registry::House,
     settler::Settler,
+    tasks::spawn,
 };
 use bytes::Bytes;
 use haul_core::{
-    Dispatch, Job, JobError, Ledger, QueueRef,
+    Dispatch, Job, JobError, JobId, Ledger, QueueRef,
     batch::{BatchLimits, Batcher, Batches, Weight, batcher},
     dispatch::{Lease, Next},
     ledger::{BatchRecorded, Entry, LedgerError, Record, Recorded},
     policy::{self, Attempt, AttemptEnd, Verdict},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
 
 /// Commits that may be in flight.
 pub(crate) const COMMITS_IN_FLIGHT: usize = 2;
@@ -36,6 +41,9 @@ const RECORD_BYTES: usize = 128;
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 /// How long a job rests whose record the ledger refuses in every form.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
+
+/// How soon the dispatch is asked again about a lease that a failure waits for.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// A record on its way, and the claim that it ends.
 pub(crate) struct Finished {
@@ -193,12 +201,15 @@ impl Recorder {
         commits.run(commit).await;
     }
 
-    async fn commit(&self, batch: Batch) {
+    async fn commit(self: Arc<Self>, batch: Batch) {
         let mut to_do = vec![batch];
         while let Some(mut batch) = to_do.pop() {
             let (mut backoff, mut sent_before) = (Backoff::default(), false);
             loop {
-                self.drop_unleased_failures(&mut batch).await;
+                let doubtful = self.take_unleased_failures(&mut batch).await;
+                if !doubtful.is_empty() {
+                    self.clone().ask_again(doubtful);
+                }
                 if batch.records.is_empty() {
                     break;
                 }
@@ -266,15 +277,17 @@ impl Recorder {
     }
 
     /// Takes failures out of the batch whose lease is lost. Where that is in doubt (this process was stopped for a while,
-    /// or the dispatch was away), the dispatch is asked; if it does not answer, nobody else can have claimed the job.
-    async fn drop_unleased_failures(&self, batch: &mut Batch) {
+    /// or the dispatch was away), the dispatch is asked. Gives back those that are in doubt all the same: others may reach
+    /// the dispatch although this process does not, so that they must not be recorded yet.
+    async fn take_unleased_failures(&self, batch: &mut Batch) -> Vec<Finished> {
         let is_failure = |record: &Record| !matches!(record.entry, Entry::Succeeded(_));
-        if !batch.records.iter().any(is_failure) {
-            return;
-        }
         let failures = batch.claims.iter().zip(&batch.records).filter(|(_, record)| is_failure(record));
+        let failures: Vec<ClaimId> = failures.map(|(claim, _)| *claim).collect();
+        if failures.is_empty() {
+            return Vec::new();
+        }
         let mut by_queue: BTreeMap<QueueRef, Vec<Lease>> = BTreeMap::new();
-        for (queue, lease) in self.claims.doubtful(failures.map(|(claim, _)| *claim)) {
+        for (queue, lease) in self.claims.doubtful(failures.iter().copied()) {
             by_queue.entry(queue).or_default().push(lease);
         }
         for (queue, leases) in by_queue {
@@ -283,14 +296,30 @@ impl Recorder {
                 self.claims.extended(&leases, &held, expires, self.house.pulse.why_lost());
             }
         }
-        let kept = std::mem::take(batch);
+        let in_doubt: HashSet<JobId> = self.claims.doubtful(failures).into_iter().map(|(_, lease)| lease.id).collect();
+        let (kept, mut doubtful) = (std::mem::take(batch), Vec::new());
         for ((claim, route), record) in kept.claims.into_iter().zip(kept.routes).zip(kept.records) {
-            if is_failure(&record) && self.claims.is_lost(claim) {
+            if !is_failure(&record) {
+                batch.push(claim, route, record);
+            } else if self.claims.is_lost(claim) {
                 self.drop_unleased(claim, &route);
+            } else if in_doubt.contains(&claim.job) {
+                doubtful.push(Finished { claim, route, record });
             } else {
                 batch.push(claim, route, record);
             }
         }
+        doubtful
+    }
+
+    /// Puts failures back into the line, a little later. They count as unrecorded meanwhile, which bounds their number.
+    fn ask_again(self: Arc<Self>, doubtful: Vec<Finished>) {
+        spawn(async move {
+            sleep(ASK_AGAIN_AFTER).await;
+            for finished in doubtful {
+                self.submit(finished).await;
+            }
+        });
     }
 
     fn drop_unleased(&self, claim: ClaimId, route: &Route) {
