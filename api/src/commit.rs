@@ -6,6 +6,9 @@
 //! ledger refuses is split until only the bad row is left. While the ledger is down, further batches are tried once only,
 //! so that clients are told within seconds.
 
+#[cfg(feature = "broken")]
+mod broken;
+
 use crate::{
     draft::Draft,
     intake::{Admitted, Entry, Verdict},
@@ -120,7 +123,11 @@ impl Committer {
             }
         }
         let started = Instant::now();
-        let mut verdicts = self.accept_all(&jobs).await.into_iter();
+        #[cfg(not(feature = "broken"))]
+        let verdicts = self.accept_all(&jobs).await;
+        #[cfg(feature = "broken")]
+        let verdicts = broken::accept_all(self, &jobs).await;
+        let mut verdicts = verdicts.into_iter();
         if !jobs.is_empty() {
             #[expect(clippy::cast_precision_loss, reason = "a batch has some thousand rows at most")]
             metrics::histogram!(telemetry::COMMIT_ROWS, "lane" => lane).record(jobs.len() as f64);

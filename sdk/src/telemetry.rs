@@ -18,6 +18,10 @@ use std::{
 };
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
+// So that nobody ships it; what is started with it says so below.
+#[cfg(all(feature = "broken", not(debug_assertions)))]
+compile_error!("the feature `broken` is for `cargo xtask faults --broken`, and never for a release");
+
 /// How often what histograms have gathered is folded into their buckets.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 
@@ -53,6 +57,8 @@ pub fn start_logging(config: &LogConfig) -> Result<(), TelemetryError> {
             registry.with(layer).try_init()
         }
     };
+    #[cfg(feature = "broken")]
+    tracing::error!("THIS BUILD IS BROKEN ON PURPOSE (feature `broken`): it may lose jobs and repeat effects");
     if installed.is_err() {
         tracing::debug!("this program has a subscriber of its own; `log.filter` and `log.format` have no effect");
     }

@@ -229,12 +229,22 @@ impl Server {
         Ok(children)
     }
 
+    /// A `psql` that is still to be started, which runs this SQL in a database: for what is to go on meanwhile.
+    #[must_use]
+    pub fn client(&self, database: &str, sql: &str) -> Command {
+        let mut psql = self.psql_on(&self.url(database));
+        psql.args(["-c", sql]);
+        psql
+    }
+
     fn run_psql(&self, url: &str, arguments: &[&str]) -> Result<String> {
-        place::output(
-            place::client(self.programs.join("psql"))
-                .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url])
-                .args(arguments),
-        )
+        place::output(self.psql_on(url).args(arguments))
+    }
+
+    fn psql_on(&self, url: &str) -> Command {
+        let mut psql = place::client(self.programs.join("psql"));
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url]);
+        psql
     }
 }
 

@@ -46,6 +46,8 @@
 
 mod apalis;
 mod attempt;
+#[cfg(feature = "broken")]
+mod broken;
 mod builder;
 mod cancel;
 mod chance;

@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 
 use crate::run::{cargo, run};
 use crate::tools::cargo_deny;
-use crate::{sqlx, test};
+use crate::{faults, sqlx, test};
 
-/// Runs every check, also after one failed, and tells at the end which did. The tests come last.
+/// Runs every check, also after one failed, and tells at the end which did. The tests come last, and then the faults.
 pub(crate) fn ci() -> Result<()> {
     let mut failed = Vec::new();
     let mut step = |what: &str, result: Result<()>| {
@@ -26,6 +26,9 @@ pub(crate) fn ci() -> Result<()> {
     step("sqlx", sqlx::regenerate(None, true));
     println!("xtask: do the tests pass?");
     step("tests", test::test(&[]));
+
+    println!("xtask: is nothing lost, whatever is broken?");
+    step("faults", faults::short());
 
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     println!("xtask: everything holds");

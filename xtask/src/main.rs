@@ -1,4 +1,4 @@
-//! What developers and the build machine run: `cargo xtask test`, `ci`, `sqlx` and `bench`.
+//! What developers and the build machine run: `cargo xtask test`, `ci`, `faults`, `sqlx` and `bench`.
 //!
 //! Promise: each command says what it does before it does it, needs nothing but a Rust toolchain and a
 //! Debian-like system beneath it, and fails when something that it ran failed.
@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod faults;
 mod run;
 mod sqlx;
 mod test;
@@ -34,6 +35,8 @@ enum Command {
         #[command(subcommand)]
         what: bench::Bench,
     },
+    /// Break real servers under load, and check that no job is lost
+    Faults(faults::Faults),
     /// Run every check that a change has to pass: format, clippy, dependencies, SQL, tests
     Ci,
     /// Regenerate what the SQL macros remember of the databases (`.sqlx`), from the migrations
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Test { arguments } => test::test(&arguments),
         Command::Bench { what } => bench::bench(&what),
+        Command::Faults(what) => faults::faults(&what),
         Command::Ci => ci::ci(),
         Command::Sqlx { database, check } => sqlx::regenerate(database, check),
     };

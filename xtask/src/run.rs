@@ -53,6 +53,12 @@ pub(crate) fn run_and_keep(command: &mut Command, wanted: impl Fn(&str) -> bool)
     (kept, result)
 }
 
+/// Runs it silently and returns what it printed; none when it failed.
+pub(crate) fn output(command: &mut Command) -> Option<String> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 /// The command as a reader would type it, without scripts.
 fn name(command: &Command) -> String {
     let program = Path::new(command.get_program());

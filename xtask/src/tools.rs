@@ -39,6 +39,7 @@ pub(crate) enum Tool {
     Redis,
     Sqlite,
     Curl,
+    Faketime,
 }
 
 impl Tool {
@@ -48,6 +49,7 @@ impl Tool {
             Self::Redis => ["redis-server", "redis-cli"].iter().all(|program| place::on_path(program).is_some()),
             Self::Sqlite => place::on_path("sqlite3").is_some(),
             Self::Curl => place::on_path("curl").is_some(),
+            Self::Faketime => place::on_path("faketime").is_some(),
         }
     }
 
@@ -57,6 +59,7 @@ impl Tool {
             Self::Redis => "redis-server",
             Self::Sqlite => "sqlite3",
             Self::Curl => "curl",
+            Self::Faketime => "faketime",
         }
     }
 }

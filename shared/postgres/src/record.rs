@@ -1,5 +1,8 @@
 //! Recording how attempts ended: one statement, one round trip, one commit per batch.
 
+#[cfg(feature = "broken")]
+mod broken;
+
 use crate::{
     columns::JobColumns,
     ledger::Shared,
@@ -197,6 +200,10 @@ impl<'a> Batch<'a> {
     /// Writes a plain batch of jobs without an outcome. Returns the slots of those that stay.
     async fn write_outcomes(&self, connection: &mut PgConnection) -> sqlx::Result<HashSet<Slot>> {
         let outcomes = &self.outcomes;
+        #[cfg(feature = "broken")]
+        if broken::overwrites() {
+            return broken::overwrite(self, connection).await;
+        }
         let rows = sqlx::query_file!(
             "sql/record_outcomes.sql",
             &outcomes.ids,

@@ -3,12 +3,15 @@
 //! The payload is `{method, url, headers, body}`, the result `{status, headers, body, truncated}`. 2xx succeeds. 5xx, 408,
 //! 429 and network errors are retried, not before a `Retry-After` says. Everything else is final: other 4xx, and 3xx too, as
 //! redirects are not followed. Proxies of the environment are not used. Header values and bodies are never logged.
+//!
+//! Each request carries `Idempotency-Key: <job id>`, the same in every attempt, unless the payload's headers set their own: a
+//! server that honours it applies the request once, however often it has to be sent.
 
 use crate::{HandlerError, JobContext};
 use haul_core::Timestamp;
 use reqwest::{
     Client, ClientBuilder, Method, Response, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, RETRY_AFTER},
     redirect,
 };
 use rustls::{ClientConfig, RootCertStore};
@@ -28,6 +31,8 @@ const IDLE_PER_HOST_MAX: usize = 32;
 const HEADER_BYTES_MAX: usize = 16 * 1_024;
 /// Bytes of an unsuccessful answer that are kept as the error's detail.
 const DETAIL_BYTES_MAX: usize = 4 * 1_024;
+/// The header by which a server knows a request that was sent before (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Headers that say how a message is framed: not the submitter's to set.
 const FRAMING: [&str; 8] =
     ["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
@@ -91,7 +96,8 @@ fn settings() -> ClientBuilder {
 
 pub(super) async fn perform(context: JobContext, request: Request) -> Result<Answer, HandlerError> {
     let HttpClient(client) = context.data()?;
-    let request = request.build().map_err(HandlerError::do_not_retry)?;
+    let mut request = request.build().map_err(HandlerError::do_not_retry)?;
+    sign(&mut request, &idempotency_key(&context))?;
     // The URL may carry a secret, and errors are shown.
     let response = client.execute(request).await.map_err(|error| error.without_url())?;
     let status = response.status();
@@ -101,6 +107,22 @@ pub(super) async fn perform(context: JobContext, request: Request) -> Result<Ans
     let wait = retry_after(response.headers(), context.now());
     let (body, _) = read_body(response, DETAIL_BYTES_MAX).await.unwrap_or_default();
     Err(unsuccessful(status, wait).with_detail(body))
+}
+
+/// The same in every attempt.
+fn idempotency_key(context: &JobContext) -> String {
+    #[cfg(feature = "broken")]
+    if crate::broken::makes_a_key_per_attempt() {
+        return format!("{}-{}", context.job_id(), context.attempt());
+    }
+    context.job_id().to_string()
+}
+
+/// Adds the idempotency key, unless the request has one.
+fn sign(request: &mut reqwest::Request, key: &str) -> Result<(), InvalidHeaderValue> {
+    let key = HeaderValue::try_from(key)?;
+    request.headers_mut().entry(IDEMPOTENCY_KEY).or_insert(key);
+    Ok(())
 }
 
 fn unsuccessful(status: StatusCode, wait: Option<Duration>) -> HandlerError {
@@ -262,6 +284,17 @@ mod tests {
         assert_eq!(json.headers()[CONTENT_TYPE], "application/json");
         let own = request(r#"{"url":"http://a/","headers":{"Content-Type":"x/y"},"body":[1]}"#).unwrap();
         assert_eq!(own.headers()[CONTENT_TYPE], "x/y");
+    }
+
+    #[test]
+    fn a_request_carries_its_job_as_idempotency_key_unless_it_has_its_own() {
+        let key = |json| {
+            let mut request = request(json).unwrap();
+            sign(&mut request, "the-job").unwrap();
+            request.headers()[IDEMPOTENCY_KEY].to_str().unwrap().to_owned()
+        };
+        assert_eq!(key(r#"{"url":"http://a/"}"#), "the-job");
+        assert_eq!(key(r#"{"url":"http://a/","headers":{"Idempotency-Key":"mine"}}"#), "mine");
     }
 
     #[test]
