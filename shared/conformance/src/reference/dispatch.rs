@@ -47,6 +47,10 @@ struct Mailbox {
     bell: Arc<Notify>,
 }
 
+/// What a reference dispatch held at some time.
+#[derive(Debug, Clone)]
+pub struct DispatchCopy(BTreeMap<QueueRef, QueueTickets>);
+
 impl State {
     fn queue(&mut self, queue: &QueueRef) -> &mut QueueTickets {
         self.queues.entry(queue.clone()).or_default()
@@ -86,6 +90,19 @@ impl ReferenceDispatch {
     /// Drops every ticket, lease and setting, as a flushed server does.
     pub fn lose(&self) {
         self.state.lock().queues.clear();
+    }
+
+    /// A copy of its tickets and leases, to go back to.
+    pub fn copy(&self) -> DispatchCopy {
+        DispatchCopy(self.state.lock().queues.clone())
+    }
+
+    /// Holds what it held then, as a server that was restored from an older copy does. It is another server: every queue is
+    /// lost.
+    pub fn roll_back(&self, to: &DispatchCopy) {
+        let mut state = self.state.lock();
+        state.queues = to.0.clone();
+        state.queues.values_mut().for_each(QueueTickets::restored);
     }
 
     /// What waits in the queue, and whether it is delayed.

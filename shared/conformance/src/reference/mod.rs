@@ -8,5 +8,5 @@ mod ledger;
 mod queue;
 mod state;
 
-pub use dispatch::ReferenceDispatch;
+pub use dispatch::{DispatchCopy, ReferenceDispatch};
 pub use ledger::ReferenceLedger;

@@ -26,27 +26,27 @@ enum Turn {
     Regular,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Delayed {
     id: JobId,
     kind: Kind,
     priority: Priority,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     token: LeaseToken,
     priority: Priority,
     expires_at: Timestamp,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Rebuild {
     token: RebuildToken,
     ends_at: Timestamp,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct QueueTickets {
     lost: bool,
     paused: bool,
@@ -68,6 +68,12 @@ impl Default for QueueTickets {
 impl QueueTickets {
     pub(super) fn is_lost(&self) -> bool {
         self.lost
+    }
+
+    /// Goes on on another server.
+    pub(super) fn restored(&mut self) {
+        self.lost = true;
+        self.rebuild = None;
     }
 
     pub(super) fn state(&self) -> QueueState {

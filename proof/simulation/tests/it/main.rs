@@ -1,0 +1,5 @@
+//! The simulation and the model, and that both can fail.
+
+mod defects;
+mod seeds;
+mod simulated;
