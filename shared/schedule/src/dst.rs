@@ -1,7 +1,7 @@
 //! Daylight saving: what happens to times that a zone leaves out or has twice.
 //!
-//! Without a word from the user the expression decides, as it does for the cron of Debian and of Fedora: one that names
-//! the times of a day wants each day's run once; one whose minute or hour begins with `*` wants to follow the clock round.
+//! Without a word from the user the expression decides, as it does for Debian's cron: one that names the times of a
+//! day wants each day's run once; one whose minute or hour begins with `*` wants to follow the clock round.
 //!
 //! | expression       | clocks go forward 02:00 -> 03:00 | clocks go back 02:00 -> 01:00 |
 //! |------------------|----------------------------------|-------------------------------|

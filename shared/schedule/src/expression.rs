@@ -62,6 +62,16 @@ pub enum ExpressionError {
 }
 
 /// When a schedule fires by the calendar, in whatever zone.
+///
+/// | written             | means                                                                             |
+/// |---------------------|-----------------------------------------------------------------------------------|
+/// | `0 2 * * *`         | at 02:00 each day                                                                 |
+/// | `*/15 9-17 * * 1-5` | every quarter of an hour from 09:00 to 17:45, Monday to Friday                    |
+/// | `0 0 1,15 * MON`    | on the 1st, on the 15th, *and* on each Monday: both day fields are restricted     |
+/// | `0 9 1-7 * */7`     | on the first Sunday of a month: a field that begins with `*` is not restricted, so both hold; the parser of Kubernetes sees that differently |
+/// | `0 22-23,0-6 * * *` | each hour of the night; a range does not wrap                                     |
+/// | `0 0 * * FRI-SUN`   | Sunday is 0 and 7, and ends a range as 7                                          |
+/// | `@daily`            | `0 0 * * *`; also `@hourly @midnight @weekly @monthly @yearly @annually`          |
 #[derive(Debug, Clone)]
 pub struct Expression {
     calendar: Calendar,

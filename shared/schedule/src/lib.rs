@@ -8,11 +8,10 @@
 //! that accepts the tick's job; that is what makes it exactly one.
 //!
 //! ```
-//! use haul_schedule::{Progress, ScheduleSpec, TickName};
+//! use haul_schedule::{Progress, ScheduleSpec};
 //!
 //! let schedule = ScheduleSpec::cron("30 1 * * sun", "America/New_York").validate()?;
-//! let created_at = "2026-10-30T12:00:00Z".parse()?;
-//! let progress = Progress { fired_through: TickName::of_instant(created_at), runs: 0 };
+//! let progress = Progress::since("2026-10-30T12:00:00Z".parse()?);
 //!
 //! let due = schedule.due("nightly", &progress, "2026-11-01T05:30:00.050Z".parse()?);
 //! assert_eq!(due.firings[0].tick.name.to_string(), "2026-11-01T01:30:00[America/New_York]");

@@ -56,10 +56,17 @@ impl Default for CatchUp {
 /// How far a schedule is; its row in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// Every tick up to this one is done with. Before the first: [`TickName::of_instant`] of the schedule's creation.
+    /// Every tick up to this one is done with. Before the first: the moment of creation, as an instant.
     pub fired_through: TickName,
     /// How many ticks have fired.
     pub runs: u64,
+}
+
+impl Progress {
+    /// Of a schedule that was made at `created_at`: its ticks after that are still to come.
+    pub fn since(created_at: Timestamp) -> Self {
+        Self { fired_through: TickName::of_instant(created_at), runs: 0 }
+    }
 }
 
 /// What is to be done at a moment: fire these, and move on to there, in one transaction.

@@ -10,6 +10,7 @@ use crate::{
 };
 use chrono::TimeDelta;
 use haul_core::{Span, Timestamp};
+use std::time::Duration;
 
 /// When something fires. Made by [`crate::ScheduleSpec::validate`].
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ impl Schedule {
     /// `after` may be any tick, also one of another schedule, or [`TickName::of_instant`].
     pub fn ticks(&self, after: &TickName) -> Ticks<'_> {
         let after = match self.start_at {
-            Some(start) if after.at() < start => TickName::of_instant(Timestamp::from_ms(start.as_ms() - 1)),
+            Some(start) if after.at() < start => TickName::of_instant(start.minus(Duration::from_millis(1))),
             _ => *after,
         };
         let walk = match &self.timing {
@@ -56,8 +57,10 @@ impl Schedule {
         self.overlap
     }
 
-    /// A moment before the last `steps` nominal times up to `at`: a place to look for them from.
+    /// A moment before the last `steps` nominal times up to `at`: a place to look for them from. What `end_at` cuts off
+    /// is none of them.
     pub(crate) fn back(&self, at: Timestamp, steps: usize) -> Timestamp {
+        let at = self.end_at.map_or(at, |end| at.min(end));
         let clockwork = match &self.timing {
             Timing::Every(interval) => return interval.back(at, steps),
             Timing::Cron(clockwork) => clockwork,
@@ -74,7 +77,7 @@ impl Schedule {
                 None => return Timestamp::default(),
             }
         }
-        Timestamp::from_ms(zone::read(clockwork.zone, local).at(false).as_ms() - 1_000)
+        zone::read(clockwork.zone, local).at(false).minus(Duration::from_secs(1))
     }
 }
 

@@ -77,3 +77,52 @@ fn fold(zone: Tz, first: DateTime<Utc>, second: DateTime<Utc>) -> Range<NaiveDat
     }
     high.naive_utc() + after..high.naive_utc() + before
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whenever a zone's offset changes, what clocks leave out or repeat is read with the right bounds.
+    #[test]
+    fn every_zone_is_read_rightly_where_its_clocks_are_set() {
+        let (mut gaps, mut folds) = (0, 0);
+        for zone in chrono_tz::TZ_VARIANTS.iter().copied() {
+            let offset = |at: i64| {
+                let utc = DateTime::from_timestamp_secs(at).expect("a time").naive_utc();
+                i64::from(zone.offset_from_utc_datetime(&utc).fix().local_minus_utc())
+            };
+            let local = |seconds: i64| DateTime::from_timestamp_secs(seconds).expect("a time").naive_utc();
+            let at = |seconds: i64| Timestamp::from_ms(seconds * 1_000);
+            for day in DAYS {
+                let (mut low, mut high) = (day * 86_400, day * 86_400 + 86_400);
+                let (before, after) = (offset(low), offset(high));
+                if before == after {
+                    continue;
+                }
+                while high - low > 1 {
+                    let middle = low.midpoint(high);
+                    if offset(middle) == before { low = middle } else { high = middle }
+                }
+                let (start, end) = (high + before.min(after), high + before.max(after));
+                for shown in [start, start.midpoint(end), end - 1] {
+                    let expected = if after > before {
+                        gaps += 1;
+                        Reading::Gap { end: local(end), at: at(high) }
+                    } else {
+                        folds += 1;
+                        let fold = local(start)..local(end);
+                        Reading::Twice { first: at(shown - before), second: at(shown - after), fold }
+                    };
+                    assert_eq!(read(zone, local(shown)), expected, "{zone} at {high}");
+                }
+                for (shown, offset) in [(start - 1, before), (end, after)] {
+                    assert_eq!(read(zone, local(shown)), Reading::Once(at(shown - offset)), "{zone} at {high}");
+                }
+            }
+        }
+        assert!(gaps > 500 && folds > 500, "{gaps} gaps, {folds} folds");
+    }
+
+    /// 2026 and 2027.
+    const DAYS: std::ops::Range<i64> = 20_454..20_454 + 730;
+}

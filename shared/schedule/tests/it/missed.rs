@@ -3,7 +3,7 @@
 use crate::{after, at};
 use haul_core::{Span, Timestamp};
 use haul_schedule::{Due, Missed, MissedSpec, Progress, Schedule, ScheduleSpec, Tick, TickName, jitter};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn spec(cron: &str, policy: Missed, max: Option<u32>, max_age: Option<&str>) -> ScheduleSpec {
     let max_age = max_age.map(|age| age.parse().expect("a duration"));
@@ -11,7 +11,7 @@ fn spec(cron: &str, policy: Missed, max: Option<u32>, max_age: Option<&str>) -> 
 }
 
 fn progress(through: &str) -> Progress {
-    Progress { fired_through: after(through), runs: 0 }
+    Progress::since(at(through))
 }
 
 fn times(due: &Due) -> Vec<String> {
@@ -175,7 +175,7 @@ fn years_of_silence_are_answered_at_once() {
             [ScheduleSpec { missed, ..cron }, ScheduleSpec { missed, ..ScheduleSpec::every(Span::from_secs(1)) }]
         {
             let schedule = spec.validate().unwrap();
-            let started = std::time::Instant::now();
+            let started = Instant::now();
             let due = schedule.due("id", &progress("1970-01-01T00:00:00Z"), at("2026-11-22T12:00:00Z"));
             assert_eq!(due.progress.fired_through.at(), at("2026-11-22T12:00:00Z"));
             let missed = if *policy == Missed::All { 100 } else { 0 };
@@ -184,6 +184,21 @@ fn years_of_silence_are_answered_at_once() {
             // 1.8 thousand million ticks would take hours.
             assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
         }
+    }
+}
+
+#[test]
+fn a_silence_over_the_end_of_a_schedule_is_answered_from_that_end() {
+    let missed = Some(MissedSpec { policy: Missed::All, max: Some(5), max_age: None });
+    let end_at = Some(at("2026-03-01T00:00:00Z"));
+    let cron = ScheduleSpec { seconds: Some(true), ..ScheduleSpec::cron("* * * * * *", "Europe/London") };
+    for spec in [cron, ScheduleSpec::every(Span::from_secs(1))] {
+        let schedule = ScheduleSpec { missed, end_at, ..spec }.validate().unwrap();
+        let started = Instant::now();
+        let due = schedule.due("id", &progress("2026-01-01T00:00:00Z"), at("2099-01-01T00:00:00Z"));
+        assert_eq!(times(&due), ["23:59:55", "23:59:56", "23:59:57", "23:59:58", "23:59:59"]);
+        assert_eq!((due.progress.fired_through.at(), due.next), (at("2026-02-28T23:59:59Z"), None));
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     }
 }
 
