@@ -67,6 +67,14 @@ impl Progress {
     pub fn since(created_at: Timestamp) -> Self {
         Self { fired_through: TickName::of_instant(created_at), runs: 0 }
     }
+
+    /// Of the same schedule under a new definition, which holds from `now` on: no tick of it before `now` fires. What is
+    /// still due by the old definition is for that one's [`Schedule::due`] to say, first and in the same transaction.
+    pub fn edited_at(&self, now: Timestamp) -> Self {
+        let edited = TickName::of_instant(now);
+        let later = edited.at() > self.fired_through.at();
+        Self { fired_through: if later { edited } else { self.fired_through }, runs: self.runs }
+    }
 }
 
 /// What is to be done at a moment: fire these, and move on to there, in one transaction.

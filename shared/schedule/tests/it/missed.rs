@@ -88,6 +88,25 @@ fn asking_twice_fires_once() {
 }
 
 #[test]
+fn an_edit_fires_nothing_of_the_past_again() {
+    let daily = spec("0 2 * * *", Missed::All, None, None).validate().unwrap();
+    let now = at("2026-01-03T12:00:00.5Z");
+    let due = daily.due("id", &progress("2026-01-01T12:00:00Z"), now);
+    assert_eq!(due.firings.len(), 2);
+
+    // By the new definition there was a tick half a second ago, and one a minute before that.
+    let each_minute = spec("* * * * *", Missed::All, None, None).validate().unwrap();
+    let edited = due.progress.edited_at(now);
+    assert_eq!(edited.runs, 2);
+    assert!(each_minute.due("id", &edited, now).firings.is_empty());
+    assert_eq!(times(&each_minute.due("id", &edited, at("2026-01-03T12:01:00Z"))), ["12:01:00"]);
+
+    // A tick that was fired by a clock that was ahead stays fired.
+    let ahead = progress("2026-01-03T12:10:00Z");
+    assert_eq!(ahead.edited_at(now), ahead);
+}
+
+#[test]
 fn a_schedule_ends_after_its_runs_and_within_its_bounds() {
     let mut spec = spec("0 * * * *", Missed::All, None, None);
     spec.max_runs = Some(3);
