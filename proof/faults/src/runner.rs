@@ -24,6 +24,8 @@ pub struct Runner {
     pub programs: Programs,
     /// Where a run keeps its files: for good when it failed, else while it lasts.
     pub directory: PathBuf,
+    /// Whether a run that passed keeps them, too.
+    pub keeps_all: bool,
     /// Further variables of every process.
     pub env: Vec<(&'static str, String)>,
 }
@@ -123,10 +125,12 @@ impl Runner {
         wrong.extend(fallen.into_iter().map(|name| format!("{name} has ended by itself")));
         let figures = figures(&evidence, &violations);
         wrong.extend(shortcomings(&figures, &scenario.demands));
-        if wrong.is_empty() {
+        if wrong.is_empty() && !self.keeps_all {
             std::fs::remove_dir_all(&directory)?;
         } else {
             keep(&evidence, &directory)?;
+        }
+        if !wrong.is_empty() {
             wrong.push(format!("the evidence is in {}", directory.display()));
         }
         Ok((wrong, figures))

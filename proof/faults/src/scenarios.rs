@@ -2,6 +2,7 @@
 
 mod api;
 mod clock;
+mod failover;
 mod history;
 mod network;
 mod party;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Scenario> {
         clock::all(),
         rush::all(),
         poison::all(),
+        failover::all(),
         history::all(),
     ];
     groups.into_iter().flatten().collect()

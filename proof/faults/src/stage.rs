@@ -7,14 +7,15 @@ use crate::{
     evidence::{Event, Evidence, Fault, Reach, Step, now_ms},
     load::{Door, History, Load, Mix},
     party::Party,
+    redises::{Redis, RedisSetup},
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use haul_testkit::{
     http::Client,
     net::FaultProxy,
     postgres,
     process::{Command, Haul, program},
-    redis,
+    redis::Options,
 };
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
@@ -46,7 +47,7 @@ pub struct Setup {
     /// A Postgres of its own, with these settings; otherwise one that all runs share.
     pub own_postgres: Option<Vec<&'static str>>,
     /// The Redis.
-    pub redis: redis::Options,
+    pub redis: RedisSetup,
     /// How many workers.
     pub workers: usize,
     /// Whether they are `haul worker`, with the built-in kinds, and not `faults-worker`.
@@ -71,7 +72,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             own_postgres: None,
-            redis: redis::Options { append_only: true, ..redis::Options::default() },
+            redis: RedisSetup::Alone(Options { append_only: true, ..Options::default() }),
             workers: 2,
             builtin: false,
             links: false,
@@ -112,7 +113,7 @@ pub struct Stage {
     /// The ledger.
     pub books: Books,
     /// The dispatch.
-    pub redis: redis::Server,
+    pub redis: Redis,
     /// The third party.
     pub party: Party,
     /// `haul api`.
@@ -137,7 +138,7 @@ impl Stage {
             Some(settings) => Postgres::Own(postgres::Server::start_with(settings)?),
         };
         let books = Books::new(postgres);
-        let redis = redis::Server::start(&setup.redis)?;
+        let redis = Redis::start(&setup.redis)?;
         let party = Party::start().await?;
         let direct = books.url(books.server().port());
         let migrated = program(&programs.haul, &["migrate"]).env("DATABASE_URL", &direct).run()?;
@@ -342,28 +343,29 @@ struct Cast<'a> {
     setup: &'a Setup,
     programs: &'a Programs,
     books: &'a Books,
-    redis: &'a redis::Server,
+    redis: &'a Redis,
     party: &'a Party,
 }
 
 impl Cast<'_> {
     /// Starts `haul api`, or a worker; does not wait.
     async fn start(&self, role: &str, skew: Option<&str>) -> Result<Process> {
-        let (postgres, redis) = (self.books.server().port(), self.redis.port());
-        let links = match self.setup.links {
-            true => {
-                Some(Links { postgres: FaultProxy::before(postgres).await?, redis: FaultProxy::before(redis).await? })
+        let direct = self.books.server().port();
+        let links = match (self.setup.links, self.redis) {
+            (true, Redis::Alone(redis)) => {
+                let (postgres, redis) = (FaultProxy::before(direct).await?, FaultProxy::before(redis.port()).await?);
+                Some(Links { postgres, redis })
             }
-            false => None,
+            (true, _) => bail!("there are no links to more than one Redis"),
+            (false, _) => None,
         };
-        let ports = links.as_ref().map_or((postgres, redis), |links| (links.postgres.port(), links.redis.port()));
         let command: Command = match role {
             "worker" if !self.setup.builtin => program(&self.programs.worker, &[]),
             role => program(&self.programs.haul, &[role]),
         };
         let mut command = command
-            .env("DATABASE_URL", &self.books.url(ports.0))
-            .env("REDIS_URL", &format!("redis://127.0.0.1:{}", ports.1))
+            .env("DATABASE_URL", &self.books.url(links.as_ref().map_or(direct, |links| links.postgres.port())))
+            .env("REDIS_URL", &self.redis.url(links.as_ref().map(|links| links.redis.port())))
             .env("FAULTS_PARTY", &self.party.url())
             .env("FAULTS_WITNESS", &self.party.witness_url())
             .env("HAUL_WORKER_LEASE", self.setup.lease)

@@ -53,6 +53,9 @@ struct Arguments {
     /// The directory with the binaries under test
     #[arg(long, default_value = "target/debug")]
     programs: PathBuf,
+    /// Keep the files of runs that pass, too
+    #[arg(long)]
+    keep: bool,
     /// Where runs that fail keep their files
     #[arg(long, default_value = "target/faults/runs")]
     directory: PathBuf,
@@ -86,6 +89,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let runner = Runner {
         programs: Programs { haul: programs.join("haul"), worker: programs.join("faults-worker") },
         directory: std::path::absolute(&arguments.directory)?,
+        keeps_all: arguments.keep,
         env: Vec::new(),
     };
     if arguments.broken {

@@ -53,7 +53,7 @@ async fn cancel_without_redis(stage: &mut Stage) -> Result<()> {
     for _ in 0..2 {
         stage.acknowledged(60).await?;
         stage.begin("Redis is dead");
-        stage.redis.kill()?;
+        stage.redis.alone()?.kill()?;
         let mut cancelled = 0;
         for (key, _, job) in stage.acknowledgements() {
             if stage.rng.random_range(0..3) == 0 {
@@ -61,7 +61,7 @@ async fn cancel_without_redis(stage: &mut Stage) -> Result<()> {
             }
         }
         ensure!(cancelled >= 10, "only {cancelled} jobs were cancelled while Redis was down");
-        stage.redis.restart()?;
+        stage.redis.alone()?.restart()?;
         stage.end();
     }
     Ok(())

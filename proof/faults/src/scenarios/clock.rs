@@ -5,7 +5,7 @@ use crate::{
     scenario::Scenario,
     stage::{FAKETIME, Setup, Stage},
 };
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use std::{path::Path, time::Duration};
 
 pub(super) fn all() -> Vec<Scenario> {
@@ -27,6 +27,10 @@ fn faketime() -> Option<String> {
 
 /// The fault is there from the beginning, a worker's death comes on top.
 async fn clocks_off(stage: &mut Stage) -> Result<()> {
+    for process in stage.workers.iter().chain([&stage.api]) {
+        let maps = format!("/proc/{}/maps", process.haul.pid().context("it does not run")?);
+        ensure!(std::fs::read_to_string(maps)?.contains("libfaketime"), "a process sees the right time");
+    }
     stage.strike("the API's clock is late");
     stage.strike("the workers' clocks are apart");
     stage.load(&Mix::default());

@@ -11,6 +11,8 @@ use std::{process::Command, time::Duration};
 /// With this much room, in GB, the full history is filled in.
 const ROOM_GB_MIN: u64 = 30;
 const SETTLED: u64 = 20_000_000;
+/// For trying out: another number of settled jobs.
+const SETTLED_VARIABLE: &str = "FAULTS_SETTLED";
 const SETTLED_PER_STATEMENT: u64 = 200_000;
 const UNSETTLED: usize = 100_000;
 
@@ -48,7 +50,7 @@ async fn flushall(stage: &mut Stage) -> Result<()> {
     Stage::until("every job has its ticket", Duration::from_secs(60), whole).await?;
 
     stage.strike("FLUSHALL");
-    stage.redis.cli(&["FLUSHALL"])?;
+    stage.redis.alone()?.cli(&["FLUSHALL"])?;
     let begun = std::time::Instant::now();
     let whole = async || Ok(stage.tickets().await == expected);
     Stage::until("every job has its ticket again", Duration::from_secs(120), whole).await?;
@@ -62,7 +64,8 @@ async fn flushall(stage: &mut Stage) -> Result<()> {
 async fn fill(stage: &mut Stage) -> Result<()> {
     stage.books.sql("ALTER TABLE haul.outcome DISABLE TRIGGER log")?;
     stage.books.sql("SELECT haul.prepare_day((now() AT TIME ZONE 'UTC')::date - 1)")?;
-    let statements = SETTLED / SETTLED_PER_STATEMENT;
+    let settled = settled()?;
+    let statements = settled / SETTLED_PER_STATEMENT;
     for n in 0..statements {
         // From a day before up to an hour before now, each statement a stretch of it.
         stage.books.sql(&format!(
@@ -89,8 +92,17 @@ async fn fill(stage: &mut Stage) -> Result<()> {
     stage.books.sql("ANALYZE haul.job, haul.outcome")?;
     stage.books.sql("ALTER TABLE haul.outcome ENABLE TRIGGER log")?;
     let filled = stage.books.sql("SELECT count(*) FROM haul.outcome")?;
-    ensure!(filled.parse::<u64>()? >= SETTLED, "only {filled} settled jobs were filled in");
+    ensure!(filled.parse::<u64>()? >= settled, "only {filled} settled jobs were filled in");
+    println!("faults: {filled} settled jobs are filled in");
     Ok(())
+}
+
+fn settled() -> Result<u64> {
+    #[expect(clippy::disallowed_methods, reason = "for trying out; no setting of Haul")]
+    match std::env::var(SETTLED_VARIABLE) {
+        Ok(number) => number.parse().with_context(|| format!("{SETTLED_VARIABLE} is to be a number")),
+        Err(_) => Ok(SETTLED),
+    }
 }
 
 fn too_little_room() -> Option<String> {

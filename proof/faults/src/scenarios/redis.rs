@@ -2,6 +2,7 @@
 
 use crate::{
     load::{Mix, Part, everything},
+    redises::RedisSetup,
     scenario::Scenario,
     stage::{Setup, Stage},
 };
@@ -60,10 +61,10 @@ pub(super) fn all() -> Vec<Scenario> {
             |stage| Box::pin(out_of_disk(stage)),
         )
         .on(Setup {
-            redis: redis::Options {
+            redis: RedisSetup::Alone(redis::Options {
                 append_only: true,
                 settings: ["--enable-protected-configs", "local"].map(str::to_owned).to_vec(),
-            },
+            }),
             ..Setup::default()
         })
         .needs(may_mount)
@@ -79,7 +80,7 @@ async fn flushall(stage: &mut Stage) -> Result<()> {
         let (door, rng) = (stage.door().clone(), &mut stage.rng);
         door.submit_many(&Part::of(1, "nap", 0).lasting(100, 300), 200, rng).await?;
         door.submit_many(&Part::of(1, "effect", 10).delayed(500, 3_000), 100, rng).await?;
-        stage.redis.cli(&["FLUSHALL"])?;
+        stage.redis.alone()?.cli(&["FLUSHALL"])?;
         stage.strike("FLUSHALL");
         stage.acknowledged(40).await?;
     }
@@ -91,17 +92,17 @@ async fn kill(stage: &mut Stage) -> Result<()> {
     for _ in 0..2 {
         stage.acknowledged(60).await?;
         stage.begin("Redis is dead");
-        stage.redis.kill()?;
+        stage.redis.alone()?.kill()?;
         stage.pass(Duration::from_secs(1)).await;
-        stage.redis.restart()?;
+        stage.redis.alone()?.restart()?;
         stage.end();
     }
     stage.acknowledged(60).await
 }
 
 async fn roll_back(stage: &mut Stage) -> Result<()> {
-    let written = stage.redis.directory().join("appendonlydir");
-    let kept = stage.redis.directory().join("kept");
+    let written = stage.redis.alone()?.directory().join("appendonlydir");
+    let kept = stage.redis.alone()?.directory().join("kept");
     stage.load(&Mix::default());
     for _ in 0..2 {
         stage.acknowledged(40).await?;
@@ -109,9 +110,9 @@ async fn roll_back(stage: &mut Stage) -> Result<()> {
         copy(&written, &kept)?;
         stage.pass(Duration::from_secs(3)).await;
         stage.begin("Redis is rolled back");
-        stage.redis.kill()?;
+        stage.redis.alone()?.kill()?;
         copy(&kept, &written)?;
-        stage.redis.restart()?;
+        stage.redis.alone()?.restart()?;
         stage.end();
     }
     stage.acknowledged(60).await
@@ -136,7 +137,7 @@ async fn command(stage: &mut Stage, command: &[&str], pause: Duration, times: us
     stage.acknowledged(40).await?;
     for _ in 0..times {
         stage.begin(&command.join(" "));
-        stage.redis.cli(command)?;
+        stage.redis.alone()?.cli(command)?;
         stage.pass(pause).await;
         stage.end();
         stage.acknowledged(2).await?;
@@ -150,20 +151,20 @@ async fn out_of_memory(stage: &mut Stage) -> Result<()> {
         stage.acknowledged(40).await?;
         stage.begin("Redis has no memory left");
         // Less than it uses when empty.
-        stage.redis.cli(&["CONFIG", "SET", "maxmemory", "100kb"])?;
+        stage.redis.alone()?.cli(&["CONFIG", "SET", "maxmemory", "100kb"])?;
         stage.pass(Duration::from_secs(4)).await;
-        stage.redis.cli(&["CONFIG", "SET", "maxmemory", "0"])?;
+        stage.redis.alone()?.cli(&["CONFIG", "SET", "maxmemory", "0"])?;
         stage.end();
     }
     stage.acknowledged(40).await
 }
 
 async fn out_of_disk(stage: &mut Stage) -> Result<()> {
-    let disk = Disk::mount(&stage.redis.directory().join("disk"))?;
+    let disk = Disk::mount(&stage.redis.alone()?.directory().join("disk"))?;
     let directory = disk.0.display().to_string();
-    stage.redis.cli(&["CONFIG", "SET", "appendonly", "no"])?;
-    stage.redis.cli(&["CONFIG", "SET", "dir", &directory])?;
-    stage.redis.cli(&["CONFIG", "SET", "appendonly", "yes"])?;
+    stage.redis.alone()?.cli(&["CONFIG", "SET", "appendonly", "no"])?;
+    stage.redis.alone()?.cli(&["CONFIG", "SET", "dir", &directory])?;
+    stage.redis.alone()?.cli(&["CONFIG", "SET", "appendonly", "yes"])?;
     stage.load(&Mix::default());
     stage.acknowledged(40).await?;
 
@@ -173,7 +174,7 @@ async fn out_of_disk(stage: &mut Stage) -> Result<()> {
     let filled = Command::new("dd").args(["if=/dev/zero", "bs=4k", &format!("of={}", ballast.display())]).output()?;
     anyhow::ensure!(!filled.status.success(), "the disk did not get full");
     stage.pass(Duration::from_secs(5)).await;
-    let refused = stage.redis.cli(&["SET", "haul-faults", "1"]).is_err();
+    let refused = stage.redis.alone()?.cli(&["SET", "haul-faults", "1"]).is_err();
     anyhow::ensure!(refused, "Redis goes on writing with a full disk");
     std::fs::remove_file(&ballast)?;
     stage.end();
@@ -181,9 +182,9 @@ async fn out_of_disk(stage: &mut Stage) -> Result<()> {
     stage.acknowledged(40).await?;
     let settled = stage.conclude_load().await;
     // Back to where it can be unmounted.
-    let home = stage.redis.directory().display().to_string();
-    stage.redis.cli(&["CONFIG", "SET", "appendonly", "no"])?;
-    stage.redis.cli(&["CONFIG", "SET", "dir", &home])?;
+    let home = stage.redis.alone()?.directory().display().to_string();
+    stage.redis.alone()?.cli(&["CONFIG", "SET", "appendonly", "no"])?;
+    stage.redis.alone()?.cli(&["CONFIG", "SET", "dir", &home])?;
     settled
 }
 
