@@ -15,7 +15,8 @@ use crate::{
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use haul_core::{
-    Clock, Dispatch, JobId, Kind, Ledger, QueueRef, Readiness, Tenant, Timestamp, config::Config, outcome::JobRecord,
+    Clock, Dispatch, JobId, Kind, Ledger, QueueRef, Readiness, Tenant, Timestamp, audit::Audit, config::Config,
+    outcome::JobRecord,
 };
 use http::HeaderValue;
 use std::{
@@ -34,6 +35,7 @@ const BULK_REQUESTS_MAX: usize = 32;
 pub(crate) struct App {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) dispatch: Arc<dyn Dispatch>,
+    pub(crate) audit: Arc<dyn Audit>,
     pub(crate) clock: Arc<Clock>,
     /// Everybody's tenant until keys come.
     pub(crate) tenant: Tenant,

@@ -18,7 +18,7 @@ use utoipa::{OpenApi, ToSchema, openapi};
     tags(
         (name = "jobs", description = "Submit jobs, look at them, cancel them, run them again."),
         (name = "queues", description = "Where jobs wait."),
-        (name = "ops", description = "For probes and Prometheus; needs no key."),
+        (name = "ops", description = "Probes and metrics, which need no key, and the audit, which does."),
     ),
     components(schemas(crate::problem::ProblemBody, crate::view::BulkTotal)),
     modifiers(&Key),

@@ -89,6 +89,9 @@ problem_types! {
     IdempotencyKeyInUse = "idempotency-key-in-use", CONFLICT, "A request with this key is under way",
         "Send the same request again after the time in Retry-After.",
         "Another request with the same `Idempotency-Key` is being committed at this moment.";
+    AuditUnderWay = "audit-under-way", CONFLICT, "An audit is under way",
+        "Send the request again after the time in Retry-After.",
+        "One audit at a time is run on demand, and another client's is not done yet.";
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large",
         "Use POST /v1/jobs/bulk for many jobs; it has no limit on the body.",
         "The body, or one line of a bulk request, is larger than `api.body_bytes_max`.";
@@ -229,7 +232,8 @@ impl Problem {
     }
 
     fn may_be_repeated(&self) -> bool {
-        self.status() == StatusCode::SERVICE_UNAVAILABLE || self.kind == ProblemType::IdempotencyKeyInUse
+        let passes = matches!(self.kind, ProblemType::IdempotencyKeyInUse | ProblemType::AuditUnderWay);
+        self.status() == StatusCode::SERVICE_UNAVAILABLE || passes
     }
 }
 

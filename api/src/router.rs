@@ -5,7 +5,7 @@ use crate::{
     gate::gate,
     openapi, ops,
     problem::{Problem, ProblemBody, ProblemType},
-    routes::{jobs, problem, queues},
+    routes::{audit, jobs, problem, queues},
 };
 use axum::{
     Router,
@@ -31,6 +31,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(queues::list::list))
         .routes(routes!(queues::pause::pause))
         .routes(routes!(queues::pause::resume))
+        .routes(routes!(audit::audit))
         .routes(routes!(healthz))
         .routes(routes!(readyz))
         .routes(routes!(metrics))

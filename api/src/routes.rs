@@ -1,5 +1,6 @@
 //! One file per operation, by resource.
 
+pub(crate) mod audit;
 pub(crate) mod jobs;
 pub(crate) mod problem;
 pub(crate) mod queues;

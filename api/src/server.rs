@@ -18,6 +18,7 @@ use crate::{
 };
 use haul_core::{
     Dispatch, IdMint, Ledger, ProcessId, Readiness, Tenant,
+    audit::Audit,
     config::{ApiConfig, Config},
 };
 use secrecy::SecretString;
@@ -39,6 +40,8 @@ pub struct ApiDeps<'a> {
     pub ledger: Arc<dyn Ledger>,
     /// The hint.
     pub dispatch: Arc<dyn Dispatch>,
+    /// Compares the two, on demand.
+    pub audit: Arc<dyn Audit>,
     /// Makes ids on the ledger's clock; whoever runs the process keeps that clock in step.
     pub mint: Arc<IdMint>,
     /// The owner of this process's receipts; whoever runs the process sends its heartbeats.
@@ -55,6 +58,7 @@ pub struct ApiDeps<'a> {
 pub struct Api {
     ledger: Arc<dyn Ledger>,
     dispatch: Arc<dyn Dispatch>,
+    audit: Arc<dyn Audit>,
     mint: Arc<IdMint>,
     process: ProcessId,
     readiness: Readiness,
@@ -70,10 +74,11 @@ pub struct Api {
 impl Api {
     /// Puts an API together. Nothing runs before [`Api::serve`].
     pub fn new(deps: ApiDeps<'_>) -> Self {
-        let ApiDeps { ledger, dispatch, mint, process, config, readiness, render_metrics } = deps;
+        let ApiDeps { ledger, dispatch, audit, mint, process, config, readiness, render_metrics } = deps;
         Self {
             ledger,
             dispatch,
+            audit,
             mint,
             process,
             readiness,
@@ -120,6 +125,7 @@ impl Api {
         let app = Arc::new(App {
             ledger: self.ledger.clone(),
             dispatch: self.dispatch,
+            audit: self.audit,
             clock: self.mint.clock().clone(),
             tenant: Tenant::default(),
             intake,

@@ -25,7 +25,8 @@ Exit codes:
   2  the command line or a setting is refused
   3  the API refused the request
   4  with --wait: the job did not succeed, or not in time
-  5  ended by a second signal, without waiting for what was under way";
+  5  ended by a second signal, without waiting for what was under way
+  6  audit: something was found";
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) enum Exit {
     Done,
     /// The job that it waited for did not succeed, or not in time.
     NotSucceeded,
+    /// Ledger and dispatch disagreed about something.
+    Found,
 }
 
 /// The command line, or something that it names, is refused.
@@ -51,6 +54,7 @@ impl From<Exit> for ExitCode {
         match exit {
             Exit::Done => Self::SUCCESS,
             Exit::NotSucceeded => Self::from(4),
+            Exit::Found => Self::from(6),
         }
     }
 }

@@ -12,7 +12,8 @@ use haul::{
     process::{Process, Role, listen},
     settings::Settings,
     stores::Stores,
-    suspects, worker,
+    suspects,
+    worker::{self, Auditor},
 };
 use haul_api::{Api, ApiDeps, check_exposure};
 use std::{io, sync::Arc};
@@ -69,9 +70,11 @@ pub(crate) async fn run(
 
 fn api(process: &Process, doors: &Doors, settings: &Settings, listener: TcpListener) -> Role {
     let metrics = process.metrics().clone();
+    let auditor = Auditor::new(doors.ledger(), doors.dispatch(), &settings.config.repair);
     let api = Api::new(ApiDeps {
         ledger: doors.ledger(),
         dispatch: doors.dispatch(),
+        audit: Arc::new(auditor),
         mint: doors.mint().clone(),
         process: process.id(),
         config: &settings.config,

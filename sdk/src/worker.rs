@@ -9,6 +9,8 @@ use crate::{
     suspects,
 };
 use haul_core::config::RepairConfig;
+pub use haul_repair::Auditor;
+
 use haul_repair::Repairer;
 use haul_worker::{BuildError, HandlerError, JobContext, TransactionalHandler, WorkerBuilder};
 use serde::{Serialize, de::DeserializeOwned};
@@ -106,7 +108,7 @@ impl Worker {
     }
 }
 
-/// A worker, and the reconciler that every worker brings along, as roles of a process. The builder has its mint.
+/// A worker, and the reconciler and the auditor that every worker brings along, as roles of a process. The builder has its mint.
 pub fn roles(
     process: &Process,
     stores: &Stores,
@@ -120,10 +122,16 @@ pub fn roles(
     let repairer = Repairer::new(process.id(), stores.ledger.clone(), stores.dispatch.clone(), repair, signal);
     let shutdown = process.shutdown().clone();
     let repairing = repairer.run(shutdown.clone());
+    let auditor = Arc::new(Auditor::new(stores.ledger.clone(), stores.dispatch.clone(), repair));
+    let auditing = auditor.run(shutdown.clone());
     Ok(vec![
         Role::new("worker", worker.run(shutdown)),
         Role::new("repair", async move {
             repairing.await;
+            Ok::<(), Infallible>(())
+        }),
+        Role::new("audit", async move {
+            auditing.await;
             Ok::<(), Infallible>(())
         }),
     ])

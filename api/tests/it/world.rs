@@ -13,6 +13,7 @@ use haul_core::{
     dispatch::{ClaimRequest, LeaseToken},
     ledger::{Entry, Record},
 };
+use haul_repair::Auditor;
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -68,6 +69,7 @@ impl World {
         let api = Api::new(ApiDeps {
             ledger: ledger.clone(),
             dispatch: dispatch.clone(),
+            audit: Arc::new(Auditor::new(ledger.clone(), dispatch.clone(), &config.repair)),
             mint: Arc::new(IdMint::new(clock.clone())),
             process,
             config: &config,

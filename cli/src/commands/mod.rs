@@ -1,6 +1,7 @@
 //! One file per command; each owns its flags, its help and what it does.
 
 mod api;
+mod audit;
 mod cancel;
 mod config;
 mod get;
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     Cancel(cancel::Cancel),
     Rerun(rerun::Rerun),
     Queues(queues::Queues),
+    Audit(audit::Audit),
 }
 
 impl Command {
@@ -49,6 +51,7 @@ impl Command {
             Self::Cancel(cancel) => cancel.run().await,
             Self::Rerun(rerun) => rerun.run().await,
             Self::Queues(queues) => queues.run().await,
+            Self::Audit(audit) => audit.run().await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The real `haul` binary, from outside: started, spoken to over HTTP and by its own commands, killed.
 
+mod audit;
 mod cancel;
 mod client;
 mod embedded;

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use haul_core::{
     Dispatch, JobId, Kind, ProcessId, QueueRef,
     dispatch::{
-        Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, Result, ScanCursor, ScanPage, Settlement,
-        Ticket,
+        Chore, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, Result, ScanCursor, ScanPage,
+        Settlement, Ticket,
     },
 };
 use parking_lot::RwLock;
@@ -93,6 +93,9 @@ impl Dispatch for DispatchDoor {
     }
     async fn wake(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<()> {
         self.get()?.wake(queue, kinds).await
+    }
+    async fn turn(&self, chore: Chore, every: Duration) -> Result<bool> {
+        self.get()?.turn(chore, every).await
     }
     async fn lost(&self, queues: &[QueueRef]) -> Result<Vec<QueueRef>> {
         self.get()?.lost(queues).await

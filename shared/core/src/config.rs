@@ -171,6 +171,7 @@ pub struct WorkerConfig {
 pub struct RepairConfig {
     pub interval: Span,
     pub grace: Span,
+    pub audit_interval: Span,
 }
 
 /// A setting given on the command line: its path (`worker.lease`) and its text.

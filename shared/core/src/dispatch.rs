@@ -189,6 +189,13 @@ pub enum Place {
     },
 }
 
+/// What one process at a time need do, for all queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Chore {
+    /// Comparing the dispatch with the ledger.
+    Audit,
+}
+
 /// The right to rebuild one queue, until it expires or another takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RebuildToken(pub Uuid);
@@ -255,6 +262,12 @@ pub trait Dispatch: Send + Sync + 'static {
 
     /// Passes a wake-up on: wakes another idle worker that has room for any of these kinds, for one that has none itself.
     async fn wake(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<()>;
+
+    /// Whether it is the caller's turn to do a chore: nobody else was told so within the last `every`. May be told once too
+    /// often after a loss; a dispatch of one process alone need not remember.
+    async fn turn(&self, _chore: Chore, _every: Duration) -> Result<bool> {
+        Ok(true)
+    }
 
     /// Which of these queues need a rebuild: their tickets were lost, the server is not the one that they were rebuilt
     /// on, or they are new.

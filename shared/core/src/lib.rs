@@ -6,6 +6,7 @@
 //! Nothing here opens a file, a socket or a thread; adapters and roles do. What may be asked of a ledger or a dispatch
 //! is written at the two traits and proven by the suites of `haul-conformance`.
 
+pub mod audit;
 pub mod batch;
 pub mod config;
 pub mod dispatch;

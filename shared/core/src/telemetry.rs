@@ -20,6 +20,14 @@ pub const COMMIT_SECONDS: &str = "haul_commit_seconds";
 pub const REPAIRED_TICKETS_TOTAL: &str = "haul_repaired_tickets_total";
 /// Rebuilds of a queue that were finished.
 pub const REBUILDS_TOTAL: &str = "haul_rebuilds_total";
+/// What audits found. Labels: `finding` (`unreachable`, `abandoned`, `settled`).
+pub const AUDIT_FINDINGS_TOTAL: &str = "haul_audit_findings_total";
+/// Unsettled jobs that audits held against the dispatch.
+pub const AUDIT_JOBS_TOTAL: &str = "haul_audit_jobs_total";
+/// When this process's last complete audit ended, in seconds since 1970.
+pub const AUDIT_LAST_TIMESTAMP_SECONDS: &str = "haul_audit_last_timestamp_seconds";
+/// How long this process's last complete audit took, in seconds.
+pub const AUDIT_LAST_SECONDS: &str = "haul_audit_last_seconds";
 /// Slots of this worker in use.
 pub const WORKER_SLOTS_BUSY: &str = "haul_worker_slots_busy";
 /// Suspects that this worker runs, each alone in a process.

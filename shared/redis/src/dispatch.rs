@@ -13,8 +13,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use haul_core::{
     Dispatch, JobId, Kind, ProcessId, QueueRef,
     dispatch::{
-        Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, Result, ScanCursor, ScanPage, Settlement,
-        Ticket,
+        Chore, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, Result, ScanCursor, ScanPage,
+        Settlement, Ticket,
     },
 };
 use redis::{ErrorKind, RedisError, Value};
@@ -152,6 +152,11 @@ impl Dispatch for RedisDispatch {
 
     async fn wake(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<()> {
         self.link.call(&Call::new(&script::WAKE, queue, kinds)).await
+    }
+
+    async fn turn(&self, chore: Chore, every: Duration) -> Result<bool> {
+        let word: String = self.link.call(Call::on_turn(&script::TURN, chore).arg(as_ms(every))).await?;
+        Ok(word == "yours")
     }
 
     async fn lost(&self, queues: &[QueueRef]) -> Result<Vec<QueueRef>> {

@@ -3,7 +3,7 @@
 //! Names of tenants, queues and kinds hold no `:`, `/`, `{` or `}`, so that nothing here needs quoting and no two
 //! queues share a key.
 
-use haul_core::{Kind, Queue, QueueRef, Tenant};
+use haul_core::{Kind, Queue, QueueRef, Tenant, dispatch::Chore};
 use redis::RedisWrite;
 use uuid::Uuid;
 
@@ -43,6 +43,14 @@ pub(crate) fn write<'a>(to: &mut impl RedisWrite, queue: &QueueRef, kinds: impl 
 /// Writes the key of a queue's state alone.
 pub(crate) fn write_state(to: &mut impl RedisWrite, queue: &QueueRef) {
     to.write_arg_fmt(format_args!("haul:{{{queue}}}:state"));
+}
+
+/// Writes the key of whose turn it is.
+pub(crate) fn write_turn(to: &mut impl RedisWrite, chore: Chore) {
+    let name = match chore {
+        Chore::Audit => "audit",
+    };
+    to.write_arg_fmt(format_args!("haul:turn:{name}"));
 }
 
 /// Reads a queue back from a message: `tenant/queue`.

@@ -4,7 +4,7 @@
 //! cluster) gets the whole text with the same arguments as `EVAL`, which is atomic with running it.
 
 use crate::keys;
-use haul_core::{Kind, QueueRef};
+use haul_core::{Kind, QueueRef, dispatch::Chore};
 use redis::{Arg, Cmd, RedisWrite, ToRedisArgs};
 use std::sync::LazyLock;
 
@@ -48,6 +48,7 @@ scripts! {
     SCAN from "scan.lua",
     SETTLE from "settle.lua",
     STATS from "stats.lua",
+    TURN from "turn.lua",
     WAKE from "wake.lua",
 }
 
@@ -75,6 +76,13 @@ impl Call {
         for queue in queues {
             keys::write_state(&mut call.cmd, queue);
         }
+        call
+    }
+
+    /// A call about a chore, which is of no queue.
+    pub(crate) fn on_turn(script: &'static Script, chore: Chore) -> Self {
+        let mut call = Self::begin(script, 1);
+        keys::write_turn(&mut call.cmd, chore);
         call
     }
 

@@ -7,9 +7,12 @@
 //!
 //! It only ever adds tickets, which are hints: what it does twice costs a read. It never writes an outcome.
 
+mod audit;
 mod rebuild;
 mod receipts;
 mod tickets;
+
+pub use audit::Auditor;
 
 use futures::StreamExt;
 use haul_core::{

@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod audit;
+mod chaos;
+mod faulty;
 mod rebuild;
 mod receipts;
 mod world;

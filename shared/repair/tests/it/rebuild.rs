@@ -1,22 +1,11 @@
 //! Queues that lost their tickets.
 
-use crate::world::{World, kind, queue};
-use async_trait::async_trait;
-use haul_conformance::reference::ReferenceDispatch;
-use haul_core::{
-    Dispatch, JobId, Kind, ProcessId, QueueRef,
-    dispatch::{
-        Claim, ClaimRequest, DispatchError, Lease, LeaseToken, QueueState, QueueStats, RebuildToken, Result,
-        ScanCursor, ScanPage, Settlement, Ticket,
-    },
+use crate::{
+    faulty::{Fate, Faulty},
+    world::{World, kind, queue},
 };
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use haul_core::dispatch::{Lease, LeaseToken, QueueState};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
@@ -128,11 +117,19 @@ async fn a_job_committed_behind_the_scans_back_is_found_by_the_second_look() {
 async fn a_rebuild_that_broke_off_is_begun_anew_and_completed() {
     let world = World::new();
     let ids = world.accepted("mail", 12_000).await;
-    let fragile = Arc::new(Fragile { inner: world.dispatch.clone(), rebuilds_left: AtomicU32::new(1) });
-    let mut repairer = world.repairer_over(fragile.clone());
+    let mut rebuilds_left = 1;
+    let faulty = Faulty::new(world.dispatch.clone(), move |call| match call {
+        "rebuild" if rebuilds_left == 0 => Fate::Lost,
+        "rebuild" => {
+            rebuilds_left -= 1;
+            Fate::Answered
+        }
+        _ => Fate::Answered,
+    });
+    let mut repairer = world.repairer_over(faulty.clone());
     assert!(repairer.pass().await.is_err());
     assert_eq!(world.claim(&queue("mail"), LeaseToken::random()).await.state, QueueState::Lost);
-    fragile.rebuilds_left.store(u32::MAX, SeqCst);
+    faulty.decide_by(|_| Fate::Answered);
     // Its own right to rebuild has to run out first.
     let later = world.clock.now().plus(Duration::from_secs(60));
     world.clock.sync(later, Duration::ZERO);
@@ -148,74 +145,5 @@ impl World {
     async fn ledger_pauses(&self, name: &str) {
         use haul_core::Ledger;
         assert!(self.ledger.set_paused(&queue(name), true).await.unwrap());
-    }
-}
-
-/// A dispatch whose connection breaks after some rebuild calls.
-struct Fragile {
-    inner: Arc<ReferenceDispatch>,
-    rebuilds_left: AtomicU32,
-}
-
-#[async_trait]
-impl Dispatch for Fragile {
-    async fn enqueue(&self, queue: &QueueRef, tickets: &[Ticket]) -> Result<()> {
-        self.inner.enqueue(queue, tickets).await
-    }
-    async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim> {
-        self.inner.claim(request).await
-    }
-    async fn extend(&self, queue: &QueueRef, leases: &[Lease], lease: Duration) -> Result<Vec<bool>> {
-        self.inner.extend(queue, leases, lease).await
-    }
-    async fn settle(&self, queue: &QueueRef, settlements: &[Settlement]) -> Result<()> {
-        self.inner.settle(queue, settlements).await
-    }
-    async fn remove(&self, queue: &QueueRef, tickets: &[(Kind, JobId)]) -> Result<()> {
-        self.inner.remove(queue, tickets).await
-    }
-    async fn pause(&self, queue: &QueueRef, paused: bool) -> Result<()> {
-        self.inner.pause(queue, paused).await
-    }
-    async fn stats(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<QueueStats> {
-        self.inner.stats(queue, kinds).await
-    }
-    async fn leased(&self, queue: &QueueRef, tickets: &[(Kind, JobId)]) -> Result<Vec<bool>> {
-        self.inner.leased(queue, tickets).await
-    }
-    async fn running(&self, queue: &QueueRef, kinds: &[Kind], limit: usize) -> Result<Vec<JobId>> {
-        self.inner.running(queue, kinds, limit).await
-    }
-    async fn scan(
-        &self,
-        queue: &QueueRef,
-        kinds: &[Kind],
-        cursor: Option<&ScanCursor>,
-        limit: usize,
-    ) -> Result<ScanPage> {
-        self.inner.scan(queue, kinds, cursor, limit).await
-    }
-    async fn wait(&self, worker: ProcessId, at_most: Duration) -> Vec<QueueRef> {
-        self.inner.wait(worker, at_most).await
-    }
-    async fn wake(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<()> {
-        self.inner.wake(queue, kinds).await
-    }
-    async fn lost(&self, queues: &[QueueRef]) -> Result<Vec<QueueRef>> {
-        self.inner.lost(queues).await
-    }
-    async fn begin_rebuild(&self, queue: &QueueRef, kinds: &[Kind], hold: Duration) -> Result<Option<RebuildToken>> {
-        self.inner.begin_rebuild(queue, kinds, hold).await
-    }
-    async fn rebuild(&self, queue: &QueueRef, token: RebuildToken, tickets: &[Ticket], hold: Duration) -> Result<bool> {
-        let left = self.rebuilds_left.load(SeqCst);
-        if left == 0 {
-            return Err(DispatchError::Unavailable("the connection broke".into()));
-        }
-        self.rebuilds_left.store(left - 1, SeqCst);
-        self.inner.rebuild(queue, token, tickets, hold).await
-    }
-    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> Result<bool> {
-        self.inner.finish_rebuild(queue, token, paused).await
     }
 }

@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
-    Clock, Dispatch, IdMint, Job, JobId, JobOptions, Kind, Ledger, Priority, ProcessId, Queue, QueueRef, Tenant,
+    Clock, Dispatch, IdMint, Job, JobError, JobId, JobOptions, Kind, Ledger, Priority, ProcessId, Queue, QueueRef,
+    Tenant, Timestamp,
     config::Config,
     dispatch::{Claim, ClaimRequest, LeaseToken, QueueState},
     ledger::{Entry, NewJob, ProcessInfo, ReceiptId, Record},
 };
+use haul_embedded::MemoryDispatch;
 use haul_repair::Repairer;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
@@ -16,7 +18,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<Clock>,
     pub(crate) mint: IdMint,
     pub(crate) ledger: Arc<ReferenceLedger>,
-    pub(crate) dispatch: Arc<ReferenceDispatch>,
+    pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) me: ProcessId,
 }
 
@@ -30,7 +32,23 @@ pub(crate) fn queue(name: &str) -> QueueRef {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let clock = Arc::new(Clock::new());
+        Self::on(Clock::new())
+    }
+
+    /// A world whose clock goes as tokio's timers do.
+    pub(crate) fn simulated() -> Self {
+        Self::on(Clock::simulated(Timestamp::from_ms(1_800_000_000_000)))
+    }
+
+    /// The same over the dispatch in memory, whose scans meet tickets where they stand.
+    pub(crate) fn simulated_over_memory() -> Self {
+        let world = Self::simulated();
+        let dispatch = Arc::new(MemoryDispatch::new(world.clock.clone()));
+        Self { dispatch, ..world }
+    }
+
+    fn on(clock: Clock) -> Self {
+        let clock = Arc::new(clock);
         Self {
             mint: IdMint::new(clock.clone()),
             ledger: Arc::new(ReferenceLedger::new(clock.clone())),
@@ -93,15 +111,23 @@ impl World {
         self.ledger.record(&[record], self.me).await.unwrap();
     }
 
+    /// Records a failed attempt that is tried again after a pause.
+    pub(crate) async fn fail(&self, id: JobId, pause: Duration) {
+        let now = self.clock.now();
+        let attempt = 1 + self.ledger.load(&[id]).await.unwrap()[0].failures;
+        let entry = Entry::Failed(JobError::new("it failed"), now.plus(pause));
+        let tenant = Tenant::default();
+        let record = Record { job: id, tenant, attempt, at: now, entry, follow_ups: Vec::new() };
+        self.ledger.record(&[record], self.me).await.unwrap();
+    }
+
     pub(crate) async fn claim(&self, queue: &QueueRef, token: LeaseToken) -> Claim {
-        let request = ClaimRequest {
-            queue,
-            kinds: &[(kind(), 1_000)],
-            limit: 1_000,
-            worker: ProcessId::random(),
-            token,
-            lease: Duration::from_secs(3_600),
-        };
+        self.claim_for(queue, token, 1_000, Duration::from_secs(3_600)).await
+    }
+
+    pub(crate) async fn claim_for(&self, queue: &QueueRef, token: LeaseToken, limit: usize, lease: Duration) -> Claim {
+        let kinds = [(kind(), limit)];
+        let request = ClaimRequest { queue, kinds: &kinds, limit, worker: ProcessId::random(), token, lease };
         self.dispatch.claim(&request).await.unwrap()
     }
 
@@ -114,8 +140,14 @@ impl World {
 
     /// Loses everything that the dispatch holds of a queue but its leases, as another server would have.
     pub(crate) async fn lose(&self, queue: &QueueRef) {
+        assert!(self.may_lose(queue).await);
+    }
+
+    /// The same, unless the queue is being rebuilt.
+    pub(crate) async fn may_lose(&self, queue: &QueueRef) -> bool {
         let hold = Duration::from_millis(1);
-        self.dispatch.begin_rebuild(queue, &[kind()], hold).await.unwrap().unwrap();
+        let begun = self.dispatch.begin_rebuild(queue, &[kind()], hold).await.unwrap();
         self.clock.sync(self.clock.now().plus(hold * 10), Duration::ZERO);
+        begun.is_some()
     }
 }
