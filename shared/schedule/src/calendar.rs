@@ -8,8 +8,9 @@
 use crate::{
     expression::ExpressionError,
     field::{Field, Values},
+    tick::INSTANT_MS_MAX,
 };
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use std::str::FromStr;
 
 #[derive(Debug, Clone)]
@@ -48,7 +49,8 @@ impl Calendar {
 
     /// The first time after `after`. The crate looks as far as the year 2100.
     pub(crate) fn next(&self, after: NaiveDateTime) -> Option<NaiveDateTime> {
-        let next = |schedule: &cron::Schedule| Some(schedule.after(&after.and_utc()).next()?.naive_utc());
+        let after = within(after);
+        let next = |schedule: &cron::Schedule| Some(schedule.after(&after).next()?.naive_utc());
         match (next(&self.by_day), self.by_weekday.as_ref().and_then(next)) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
@@ -57,7 +59,16 @@ impl Calendar {
 
     /// The last time before `before`. The crate looks back as far as 1970.
     pub(crate) fn previous(&self, before: NaiveDateTime) -> Option<NaiveDateTime> {
-        let previous = |schedule: &cron::Schedule| Some(schedule.after(&before.and_utc()).next_back()?.naive_utc());
+        let before = within(before);
+        let previous = |schedule: &cron::Schedule| Some(schedule.after(&before).next_back()?.naive_utc());
         previous(&self.by_day).max(self.by_weekday.as_ref().and_then(previous))
     }
+}
+
+/// From the day before the crate's calendar to the second after it. Elsewhere the crate takes a negative year for a late
+/// one, adds beyond what chrono can hold, and looks for the last time of 2100 in the month of 2101 that it came from.
+fn within(local: NaiveDateTime) -> DateTime<Utc> {
+    let start = DateTime::UNIX_EPOCH - TimeDelta::days(1);
+    let end = DateTime::UNIX_EPOCH + TimeDelta::milliseconds(INSTANT_MS_MAX) + TimeDelta::seconds(1);
+    local.and_utc().clamp(start, end)
 }

@@ -92,18 +92,13 @@ impl Expression {
             Some(nickname) => (expand(nickname)?, false),
             None => (text, seconds),
         };
-        let fields = split(text, seconds)?;
-        let [second, minute, hour, day_of_month, month, day_of_week] = fields;
-
-        let second = match second {
-            Some(text) => read(Field::Second, text)?,
-            None => Values::only(Field::Second, 0),
-        };
-        let minute = read(Field::Minute, minute.unwrap_or("*"))?;
-        let hour = read(Field::Hour, hour.unwrap_or("*"))?;
-        let day_of_month = read(Field::DayOfMonth, day_of_month.unwrap_or("*"))?;
-        let month = read(Field::Month, month.unwrap_or("*"))?;
-        let day_of_week = read(Field::DayOfWeek, day_of_week.unwrap_or("*"))?;
+        let [second, minute, hour, day_of_month, month, day_of_week] = split(text, seconds)?;
+        let second = read(Field::Second, second)?;
+        let minute = read(Field::Minute, minute)?;
+        let hour = read(Field::Hour, hour)?;
+        let day_of_month = read(Field::DayOfMonth, day_of_month)?;
+        let month = read(Field::Month, month)?;
+        let day_of_week = read(Field::DayOfWeek, day_of_week)?;
 
         let calendar = Calendar::new([second, minute, hour], day_of_month, month, day_of_week)?;
         Ok(Self { calendar, hour_by_hour: minute.starred || hour.starred })
@@ -128,21 +123,20 @@ impl Expression {
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// The fields of `text`, seconds first.
-fn split(text: &str, seconds: bool) -> Result<[Option<&str>; 6], ExpressionError> {
+/// The fields of `text`, seconds first: 0 where nobody asked for them.
+fn split(text: &str, seconds: bool) -> Result<[&str; 6], ExpressionError> {
     let wanted = if seconds { 6 } else { 5 };
-    let mut fields = [None; 6];
+    let mut fields = ["0"; 6];
     let mut found = 0;
     for field in text.split(BLANKS).filter(|field| !field.is_empty()) {
         if let Some(place) = fields.get_mut(6 - wanted + found) {
-            *place = Some(field);
+            *place = field;
         }
         found += 1;
     }
-    let first = text.split(BLANKS).next().unwrap_or_default();
     match found {
         0 => Err(ExpressionError::Empty),
-        _ if first.contains('=') => Err(ExpressionError::ZoneInFront),
+        _ if fields[6 - wanted].contains('=') => Err(ExpressionError::ZoneInFront),
         _ if found == wanted => Ok(fields),
         6 => Err(ExpressionError::SecondsNotAskedFor),
         _ if seconds => Err(ExpressionError::FieldCount {

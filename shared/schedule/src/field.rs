@@ -214,11 +214,6 @@ pub(crate) struct Values {
 }
 
 impl Values {
-    /// Only this value.
-    pub(crate) const fn only(field: Field, value: u8) -> Self {
-        Self { field, bits: 1 << value, starred: false }
-    }
-
     /// Every value of the field.
     pub(crate) fn all(field: Field) -> Self {
         let (min, max) = field.bounds();

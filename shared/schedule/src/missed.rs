@@ -9,7 +9,7 @@
 use crate::{
     jitter::jitter,
     schedule::Schedule,
-    tick::{Tick, TickName},
+    tick::{INSTANT_MS_MAX, Tick, TickName},
     words::words,
 };
 use haul_core::{Span, Timestamp};
@@ -106,6 +106,7 @@ impl Schedule {
         if left == 0 {
             return Due { firings: Vec::new(), progress: progress.clone(), skipped: 0, next: None };
         }
+        let now = now.min(Timestamp::from_ms(INSTANT_MS_MAX));
         let mut due = self.due_ticks(&progress.fired_through, now);
         let fired_through = due.last().map_or(progress.fired_through, |tick| tick.name);
         let found = due.len();

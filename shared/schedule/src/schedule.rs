@@ -6,7 +6,7 @@ use crate::{
     overlap::Overlap,
     tick::{Tick, TickName},
     ticks::{Clockwork, Cursor},
-    zone::{self, Reading},
+    zone,
 };
 use chrono::TimeDelta;
 use haul_core::{Span, Timestamp};
@@ -65,12 +65,7 @@ impl Schedule {
             Timing::Every(interval) => return interval.back(at, steps),
             Timing::Cron(clockwork) => clockwork,
         };
-        let shown = zone::wall(clockwork.zone, at);
-        let mut local = match zone::read(clockwork.zone, shown) {
-            // The second time that clocks show this, later times have been shown, too.
-            Reading::Twice { second, fold, .. } if at >= second => fold.end,
-            _ => shown + TimeDelta::seconds(1),
-        };
+        let mut local = zone::wall(clockwork.zone, at) + TimeDelta::seconds(1);
         for _ in 0..steps {
             match clockwork.expression.previous(local) {
                 Some(previous) => local = previous,

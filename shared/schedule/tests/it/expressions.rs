@@ -1,6 +1,8 @@
 //! What is accepted, and when it fires: one row per expression, in UTC.
 
 use crate::{after, schedule_with};
+use chrono::NaiveDateTime;
+use haul_schedule::Expression;
 
 /// An expression, where to look from, and the ticks that follow.
 type Row = (&'static str, &'static str, &'static [&'static str]);
@@ -180,4 +182,13 @@ fn six_fields_begin_with_seconds_when_asked_for() {
         ],
         true,
     );
+}
+
+#[test]
+fn the_ends_of_time_are_past_the_calendar() {
+    let expression = Expression::parse("* * * * *", false).unwrap();
+    assert_eq!(expression.next(NaiveDateTime::MAX), None);
+    assert_eq!(expression.previous(NaiveDateTime::MIN), None);
+    assert_eq!(expression.next(NaiveDateTime::MIN).unwrap().to_string(), "1970-01-01 00:00:00");
+    assert_eq!(expression.previous(NaiveDateTime::MAX).unwrap().to_string(), "2100-12-31 23:59:00");
 }

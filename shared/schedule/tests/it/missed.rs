@@ -222,6 +222,18 @@ fn a_silence_over_the_end_of_a_schedule_is_answered_from_that_end() {
 }
 
 #[test]
+fn a_clock_beyond_the_calendar_ends_the_schedule() {
+    for spec in [ScheduleSpec::cron("* * * * *", "Europe/London"), ScheduleSpec::every(Span::from_secs(1))] {
+        let due = spec.validate().unwrap().due("id", &progress("2026-01-01T00:00:00Z"), Timestamp::from_ms(i64::MAX));
+        assert_eq!(
+            (due.progress.fired_through.to_string()[..16].to_owned(), due.next),
+            ("2100-12-31T23:59".into(), None)
+        );
+        assert!(due.firings.len() <= 61);
+    }
+}
+
+#[test]
 fn jitter_is_the_same_everywhere_and_for_ever() {
     let name: TickName = "2026-01-01T00:00:00[UTC]".parse().unwrap();
     let window = Span::from_secs(600);

@@ -121,6 +121,14 @@ proptest! {
     }
 
     #[test]
+    fn no_time_makes_it_panic(year in -262_000_i32..262_000, text in select(&["* * * * *", "0 0 29 2 */7", "0 0 1 * 1"][..])) {
+        let expression = Expression::parse(text, false).expect("an expression");
+        let here = chrono::NaiveDate::from_ymd_opt(year, 3, 1).expect("a day").and_time(chrono::NaiveTime::MIN);
+        prop_assert_eq!(expression.next(here).is_some(), year < 2089 || year < 2101 && !text.contains("29"));
+        prop_assert_eq!(expression.previous(here).is_some(), year >= 1970 && !text.contains("29") || year >= 1976);
+    }
+
+    #[test]
     fn no_text_makes_a_name_panic_and_each_name_has_one_text(text in "[0-9TZ:+\\[\\]a-zA-Z/_-]{0,40}") {
         if let Ok(name) = text.parse::<haul_schedule::TickName>() {
             prop_assert_eq!(name.to_string(), text);
