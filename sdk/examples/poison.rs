@@ -12,6 +12,7 @@ use haul::{
     suspects, worker,
 };
 use haul_api::{Api, ApiDeps};
+use haul_repair::Auditor;
 use haul_worker::WorkerBuilder;
 use serde::{Deserialize, Serialize};
 use std::{error::Error, process::Command, sync::Arc, time::Duration};
@@ -97,6 +98,7 @@ async fn up(settings: Settings) -> Result<(), Box<dyn Error>> {
     let api = Api::new(ApiDeps {
         ledger: doors.ledger(),
         dispatch: doors.dispatch(),
+        audit: Arc::new(Auditor::new(doors.ledger(), doors.dispatch(), &config.repair)),
         mint: doors.mint().clone(),
         process: process.id(),
         config,

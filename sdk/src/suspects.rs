@@ -5,7 +5,10 @@
 //! runs one suspect at a time, without stores, listeners or repair. It ends when its worker does, whatever happens.
 //!
 //! What `main` does before that happens there, too: binding a port of its own would fail. Such a program asks
-//! [`is_their_process`] first. Where no process comes up, suspects run in the worker itself, and the log says so.
+//! [`is_their_process`] first. Where no process comes up, suspects run in the worker itself, and the log says so. A program
+//! has one worker: with several, a process would not know whose suspects it is for.
+//!
+//! Standard output and error are the worker's. Metrics that handlers count there are lost.
 
 use crate::{
     plan::Plan,
@@ -26,6 +29,7 @@ use std::{
             process::{CommandExt, parent_id},
         },
     },
+    path::PathBuf,
     process::Command,
 };
 
@@ -42,15 +46,20 @@ pub fn is_their_process() -> bool {
 }
 
 fn is_socket(file: &impl AsFd) -> bool {
-    file.as_fd().try_clone_to_owned().is_ok_and(|file| UnixStream::from(file).peer_addr().is_ok())
+    file.as_fd().try_clone_to_owned().is_ok_and(|file| UnixStream::from(file).local_addr().is_ok())
+}
+
+/// The file that runs, where the system can tell: the one of that name may be another version by now.
+fn this_program() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { running } else { std::env::current_exe().unwrap_or(running) }
 }
 
 /// How a worker starts this program again.
 pub(crate) fn isolation() -> Isolation {
     Isolation::by(|| {
         let mut arguments = std::env::args_os();
-        // The file that runs, not the one of that name: it may have been replaced by another version meanwhile.
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = Command::new(this_program());
         if let Some(name) = arguments.next() {
             command.arg0(name);
         }

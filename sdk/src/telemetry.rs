@@ -6,8 +6,9 @@
 use haul_core::{
     config::{LogConfig, LogFormat},
     telemetry::{
-        ATTEMPTS_TOTAL, COMMIT_ROWS, COMMIT_SECONDS, HTTP_REQUESTS_TOTAL, JOBS_ACCEPTED_TOTAL, REBUILDS_TOTAL,
-        REPAIRED_TICKETS_TOTAL, RUN_SECONDS, STALE_RECORDS_TOTAL, WAIT_SECONDS, WORKER_SLOTS_BUSY,
+        ATTEMPTS_TOTAL, COMMIT_ROWS, COMMIT_SECONDS, CRASHES_TOTAL, HTTP_REQUESTS_TOTAL, JOBS_ACCEPTED_TOTAL,
+        REBUILDS_TOTAL, REPAIRED_TICKETS_TOTAL, RUN_SECONDS, STALE_RECORDS_TOTAL, SUSPECTS_RUNNING, WAIT_SECONDS,
+        WORKER_SLOTS_BUSY,
     },
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -123,6 +124,7 @@ fn describe() {
     let counters = [
         (JOBS_ACCEPTED_TOTAL, "Jobs accepted."),
         (ATTEMPTS_TOTAL, "Attempts ended, by how they ended."),
+        (CRASHES_TOTAL, "Handlers that were seen to crash the process that they ran alone in."),
         (STALE_RECORDS_TOTAL, "Outcomes and failures that came too late and were not written."),
         (REPAIRED_TICKETS_TOTAL, "Tickets that repair put into the dispatch, by cause."),
         (REBUILDS_TOTAL, "Rebuilds of a queue that were finished."),
@@ -140,5 +142,6 @@ fn describe() {
     for (name, text) in histograms {
         metrics::describe_histogram!(name, text);
     }
+    metrics::describe_gauge!(SUSPECTS_RUNNING, "Suspects that this worker runs, each alone in a process.");
     metrics::describe_gauge!(WORKER_SLOTS_BUSY, "Slots of this worker in use.");
 }

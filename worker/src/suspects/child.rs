@@ -73,11 +73,11 @@ impl WorkerBuilder {
         E: Error,
     {
         let handlers = self.into_handlers()?;
+        let socket = take_stdin().map_err(ServeError::Socket)?;
         for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup(), SignalKind::quit()] {
             // Listened to once, a signal has lost its default effect for good.
             drop(signal(kind).map_err(ServeError::Signals)?);
         }
-        let socket = take_stdin().map_err(ServeError::Socket)?;
         let listening = socket.try_clone().map_err(ServeError::Socket)?;
         let (orders, tasks) = mpsc::channel(1);
         let clock = Arc::new(Clock::new());
@@ -109,7 +109,7 @@ struct Ordered {
 fn take_stdin() -> io::Result<UnixStream> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     // Fails on everything that is no such socket.
-    socket.peer_addr()?;
+    socket.local_addr()?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     Ok(socket)
 }
