@@ -152,3 +152,15 @@ pub(crate) struct CancelFilter {
     /// The `next_cursor` of the answer before; with the same filters.
     cursor: Option<String>,
 }
+
+/// What to change of a queue. What is not given, or null, stays as it is; at least one is needed.
+#[derive(ToSchema)]
+#[schema(example = json!({"slots": 4}))]
+#[expect(dead_code, reason = "documents what the configure route reads")]
+pub(crate) struct QueueChange {
+    /// Whether it gives out nothing until it is resumed.
+    paused: Option<bool>,
+    /// Over how many slots of the dispatch it is split. Order is kept within a slot only.
+    #[schema(minimum = 1, maximum = 64)]
+    slots: Option<u16>,
+}

@@ -29,6 +29,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(jobs::cancel::cancel))
         .routes(routes!(jobs::rerun::rerun))
         .routes(routes!(queues::list::list))
+        .routes(routes!(queues::configure::configure))
         .routes(routes!(queues::pause::pause))
         .routes(routes!(queues::pause::resume))
         .routes(routes!(audit::audit))

@@ -309,6 +309,8 @@ pub(crate) struct QueueView {
     pub(crate) name: String,
     /// Whether an operator paused it.
     pub(crate) paused: bool,
+    /// Over how many slots of the dispatch it is split.
+    pub(crate) slots: u16,
     /// Jobs that a worker could start now; null when the dispatch cannot be reached, as below.
     pub(crate) ready: Option<u64>,
     /// Jobs that are due later: scheduled ones and retries.

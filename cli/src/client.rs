@@ -130,6 +130,11 @@ impl Request {
         Self::new(Method::POST, path)
     }
 
+    /// `PATCH /v1/...`.
+    pub(crate) fn patch<const N: usize>(path: [&str; N]) -> Self {
+        Self::new(Method::PATCH, path)
+    }
+
     fn new<const N: usize>(method: Method, path: [&str; N]) -> Self {
         let path = path.map(str::to_owned).to_vec();
         Self { method, path, query: Vec::new(), body: None, idempotency_key: None }

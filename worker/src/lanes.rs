@@ -189,11 +189,11 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use haul_core::{Tenant, Timestamp};
+    use haul_core::{QueueSettings, Tenant, Timestamp};
 
     fn info(name: &str) -> QueueInfo {
         let queue = QueueRef { tenant: Tenant::default(), queue: Queue::new(name).unwrap() };
-        QueueInfo { queue, paused: false, created_at: Timestamp::default(), kinds: Vec::new() }
+        QueueInfo { queue, settings: QueueSettings::default(), created_at: Timestamp::default(), kinds: Vec::new() }
     }
 
     fn lanes(wanted: &[(&str, u32)], known: &[&str]) -> Lanes {

@@ -1,5 +1,6 @@
 //! `/v1/queues`.
 
+pub(crate) mod configure;
 pub(crate) mod list;
 pub(crate) mod pause;
 
@@ -29,7 +30,8 @@ pub(crate) async fn view(app: &App, info: &QueueInfo) -> QueueView {
 pub(crate) fn without_figures(info: &QueueInfo) -> QueueView {
     QueueView {
         name: info.queue.queue.to_string(),
-        paused: info.paused,
+        paused: info.settings.paused,
+        slots: info.settings.slots,
         ready: None,
         delayed: None,
         running: None,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use haul_core::{
-    Dispatch, FinalState, JobId, Kind, Ledger, ProcessId, QueueRef, Tenant, Timestamp,
+    Dispatch, FinalState, JobId, Kind, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
     dispatch::{
         self, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, ScanCursor, ScanPage, Settlement,
         Ticket,
@@ -161,9 +161,9 @@ impl Ledger for FaultyLedger {
         self.up()?;
         self.inner.queues().await
     }
-    async fn set_paused(&self, queue: &QueueRef, paused: bool) -> ledger::Result<bool> {
+    async fn configure_queue(&self, queue: &QueueRef, change: &QueueChange) -> ledger::Result<Option<QueueSettings>> {
         self.up()?;
-        self.inner.set_paused(queue, paused).await
+        self.inner.configure_queue(queue, change).await
     }
     async fn heartbeat(&self, process: &ProcessInfo) -> ledger::Result<()> {
         self.inner.heartbeat(process).await

@@ -65,6 +65,7 @@ async fn every_documented_operation_is_served_and_has_its_problems() {
         "audit",
         "cancelJob",
         "cancelJobs",
+        "configureQueue",
         "getJob",
         "health",
         "listJobs",

@@ -1,8 +1,8 @@
 //! Queues: figures, pause, resume.
 
 use crate::world::{World, queue_ref, until};
-use haul_core::Ledger;
-use serde_json::json;
+use haul_core::{Ledger, QueueSettings};
+use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn queues_show_what_waits_and_null_without_the_dispatch() {
     for fault in [&world.dispatch.down, &world.dispatch.hangs] {
         fault.store(true, Ordering::Relaxed);
         let queue = world.get("/v1/queues").await.expect(200)["data"][0].clone();
-        let expected = json!({"name": "mail", "paused": false, "ready": null, "delayed": null, "running": null,
+        let expected = json!({"name": "mail", "paused": false, "slots": 1, "ready": null, "delayed": null, "running": null,
             "oldest_age_seconds": null});
         assert_eq!(queue, expected);
     }
@@ -65,7 +65,15 @@ async fn a_pause_reaches_a_dispatch_that_was_away() {
     world.claim("default", 1).await;
     world.dispatch.down.store(true, Ordering::Relaxed);
     assert_eq!(world.post("/v1/queues/default/pause").await.expect(200)["paused"], true);
-    assert!(world.ledger.queues().await.unwrap().iter().any(|info| info.queue == queue_ref("default") && info.paused));
+    assert!(
+        world
+            .ledger
+            .queues()
+            .await
+            .unwrap()
+            .iter()
+            .any(|info| info.queue == queue_ref("default") && info.settings.paused)
+    );
     world.dispatch.down.store(false, Ordering::Relaxed);
     world.echo().await;
     until("the pause", async || {
@@ -73,4 +81,53 @@ async fn a_pause_reaches_a_dispatch_that_was_away() {
         world.claim("default", 100).await.is_empty()
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_queues_settings_are_changed_and_shown() {
+    let world = World::new().await;
+    world.echo().await;
+    let patch = async |body: Value| {
+        let answer = world.send("PATCH /v1/queues/default", &[("Content-Type", "application/json")], body.to_string());
+        answer.await.expect(200)
+    };
+    let shown = |queue: &Value| (queue["paused"].clone(), queue["slots"].clone());
+    assert_eq!(shown(&patch(json!({"slots": 4})).await), (json!(false), json!(4)));
+    assert_eq!(shown(&patch(json!({"paused": true, "slots": null})).await), (json!(true), json!(4)));
+    assert_eq!(shown(&world.post("/v1/queues/default/resume").await.expect(200)), (json!(false), json!(4)));
+    assert_eq!(shown(&patch(json!({"paused": false, "slots": 64})).await), (json!(false), json!(64)));
+    assert_eq!(shown(&world.get("/v1/queues").await.expect(200)["data"][0]), (json!(false), json!(64)));
+}
+
+#[tokio::test]
+async fn settings_that_are_none_are_refused_with_a_pointer() {
+    let world = World::new().await;
+    world.echo().await;
+    let patch = async |path: &str, body: &str| {
+        world.send(&format!("PATCH /v1/queues/{path}"), &[("Content-Type", "application/json")], body).await
+    };
+    let bad = [
+        (r#"{"slots":0}"#, "/slots"),
+        (r#"{"slots":65}"#, "/slots"),
+        (r#"{"slots":-1}"#, "/slots"),
+        (r#"{"slots":4.0}"#, "/slots"),
+        (r#"{"slots":"4"}"#, "/slots"),
+        (r#"{"slots":99999999999999999999}"#, "/slots"),
+        (r#"{"paused":1}"#, "/paused"),
+        (r#"{"paused":"true"}"#, "/paused"),
+        (r#"{"priority":1,"slots":4}"#, "/priority"),
+        (r#"{}"#, ""),
+        (r#"{"slots":null}"#, ""),
+        ("[]", ""),
+    ];
+    for (body, pointer) in bad {
+        let problem = patch("default", body).await.problem(422, "invalid-request");
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}: {problem}");
+    }
+    let both = patch("default", r#"{"slots":0,"paused":0}"#).await.problem(422, "invalid-request");
+    assert_eq!(both["errors"].as_array().unwrap().len(), 2, "everything that is wrong is told at once");
+    assert_eq!(world.ledger.queues().await.unwrap()[0].settings, QueueSettings::default(), "nothing was changed");
+    patch("nope", r#"{"slots":4}"#).await.problem(404, "queue-not-found");
+    patch("default", r#"{"slots":4"#).await.problem(400, "malformed-json");
+    patch("default?slots=4", r#"{"slots":4}"#).await.problem(400, "invalid-query");
 }

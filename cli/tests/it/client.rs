@@ -49,6 +49,11 @@ async fn a_queue_is_paused_and_what_waits_is_cancelled() {
     assert_eq!(done(&up, &["cancel", &first]), format!("{first} is cancelled"));
     assert_eq!(done(&up, &["cancel", "--queue", "mail"]), "1 cancelled");
     assert_eq!(done(&up, &["queues", "resume", "mail"]), "mail is resumed");
+    assert_eq!(done(&up, &["queues", "set", "mail", "--slots", "4"]), "mail has 4 slots");
+    let queue: Value = serde_json::from_str(&done(&up, &["queues", "--json"])).expect("one line of JSON");
+    assert_eq!((&queue["paused"], &queue["slots"]), (&Value::from(false), &Value::from(4)));
+    let refused = run(&up, &["queues", "set", "mail", "--slots", "65"]);
+    assert!(refused.code == Some(3) && refused.stderr.contains("/slots must be"), "{refused:?}");
     assert_eq!(run(&up, &["cancel"]).code, Some(2));
 }
 

@@ -8,7 +8,7 @@ use crate::{
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use haul_core::{
-    Dispatch, FinalState, JobId, Kind, Ledger, ProcessId, QueueRef, Tenant, Timestamp,
+    Dispatch, FinalState, JobId, Kind, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
     dispatch::{
         self, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, ScanCursor, ScanPage, Settlement,
         Ticket,
@@ -151,9 +151,9 @@ impl Ledger for FarLedger {
         self.call(|ledger, _| async move { ledger.queues().await }).await
     }
 
-    async fn set_paused(&self, queue: &QueueRef, paused: bool) -> ledger::Result<bool> {
-        let queue = queue.clone();
-        self.call(move |ledger, _| async move { ledger.set_paused(&queue, paused).await }).await
+    async fn configure_queue(&self, queue: &QueueRef, change: &QueueChange) -> ledger::Result<Option<QueueSettings>> {
+        let (queue, change) = (queue.clone(), *change);
+        self.call(move |ledger, _| async move { ledger.configure_queue(&queue, &change).await }).await
     }
 
     async fn heartbeat(&self, process: &ProcessInfo) -> ledger::Result<()> {

@@ -13,7 +13,7 @@ use crate::{
 };
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
-    Clock, Config, Dispatch, IdMint, Kind, Ledger, ProcessId, Span, Tenant, Timestamp,
+    Clock, Config, Dispatch, IdMint, Kind, Ledger, ProcessId, QueueChange, Span, Tenant, Timestamp,
     config::{RepairConfig, WorkerConfig},
 };
 use haul_embedded::MemoryDispatch;
@@ -265,7 +265,8 @@ impl World {
 
     /// An operator's wish: in the ledger, and then in the dispatch.
     async fn pause(&self, at: usize, paused: bool) {
-        if self.ledger.set_paused(&queue(at), paused).await.unwrap_or(false) {
+        let change = QueueChange { paused: Some(paused), ..QueueChange::default() };
+        if let Ok(Some(_)) = self.ledger.configure_queue(&queue(at), &change).await {
             drop(self.dispatch.as_dispatch().pause(&queue(at), paused).await);
         }
     }

@@ -7,7 +7,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use haul_core::{
-    FinalState, JobId, Ledger, ProcessId, QueueRef, Tenant, Timestamp,
+    FinalState, JobId, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
     ledger::{
         BatchAccepted, BatchRecorded, Cancelled, Filter, LedgerError, Loaded, NewJob, Page, ProcessInfo, QueueInfo,
         Receipt, ReceiptId, Record, Result, Transactions, UnsettledPage,
@@ -68,8 +68,8 @@ impl Ledger for LedgerDoor {
     async fn queues(&self) -> Result<Vec<QueueInfo>> {
         self.get()?.queues().await
     }
-    async fn set_paused(&self, queue: &QueueRef, paused: bool) -> Result<bool> {
-        self.get()?.set_paused(queue, paused).await
+    async fn configure_queue(&self, queue: &QueueRef, change: &QueueChange) -> Result<Option<QueueSettings>> {
+        self.get()?.configure_queue(queue, change).await
     }
     async fn heartbeat(&self, process: &ProcessInfo) -> Result<()> {
         self.get()?.heartbeat(process).await

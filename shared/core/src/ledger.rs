@@ -9,6 +9,7 @@ use crate::{
     job::{Job, Priority},
     name::{Kind, Queue, QueueRef, Tenant},
     outcome::{FinalState, JobError, JobRecord},
+    queue::{QueueChange, QueueSettings},
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -242,8 +243,8 @@ pub struct Page {
 pub struct QueueInfo {
     /// Which queue.
     pub queue: QueueRef,
-    /// Whether an operator paused it.
-    pub paused: bool,
+    /// What an operator set of it.
+    pub settings: QueueSettings,
     /// When its first job made it known.
     pub created_at: Timestamp,
     /// Every kind that was ever accepted into it, in order.
@@ -304,8 +305,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Every queue, of every tenant.
     async fn queues(&self) -> Result<Vec<QueueInfo>>;
 
-    /// Pauses or resumes a queue. `false` when there is no such queue.
-    async fn set_paused(&self, queue: &QueueRef, paused: bool) -> Result<bool>;
+    /// Changes a queue's settings and gives those that hold then; `None` when there is no such queue. Changes by several
+    /// callers that name different settings all hold. A value beyond its limits is [`LedgerError::Refused`].
+    async fn configure_queue(&self, queue: &QueueRef, change: &QueueChange) -> Result<Option<QueueSettings>>;
 
     /// Tells that the process is alive. One that has not told so for 15 s, or never, is gone: what it owns is left behind.
     async fn heartbeat(&self, process: &ProcessInfo) -> Result<()>;

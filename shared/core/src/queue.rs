@@ -1,6 +1,9 @@
 //! What an operator sets of a queue. Its truth is in the ledger; the dispatch is told.
 
-use crate::limits::SLOTS_MAX;
+use crate::{
+    ledger::{LedgerError, Result},
+    limits::SLOTS_MAX,
+};
 
 /// A queue's settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +35,14 @@ impl QueueChange {
         *self == Self::default()
     }
 
-    /// Whether every value lies within its limits.
-    pub fn is_valid(&self) -> bool {
-        self.slots.is_none_or(|slots| (1..=SLOTS_MAX).contains(&slots))
+    /// Refuses values beyond their limits.
+    pub fn check(&self) -> Result<()> {
+        match self.slots {
+            Some(slots) if !(1..=SLOTS_MAX).contains(&slots) => {
+                Err(LedgerError::Refused(format!("a queue has 1 to {SLOTS_MAX} slots, not {slots}").into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The settings that hold once they are changed so.
@@ -58,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_queue_has_one_slot_to_as_many_as_are_allowed() {
-        let split = |slots| QueueChange { slots: Some(slots), ..QueueChange::default() }.is_valid();
+        let split = |slots| QueueChange { slots: Some(slots), ..QueueChange::default() }.check().is_ok();
         assert!(split(1) && split(SLOTS_MAX));
         assert!(!split(0) && !split(SLOTS_MAX + 1));
     }

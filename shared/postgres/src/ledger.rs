@@ -18,7 +18,7 @@ use crate::{
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use haul_core::{
-    FinalState, JobId, Ledger, ProcessId, QueueRef, Tenant, Timestamp,
+    FinalState, JobId, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
     ledger::{
         BatchAccepted, BatchRecorded, Cancelled, Filter, Loaded, NewJob, Page, ProcessInfo, QueueInfo, Receipt,
         ReceiptId, Record, Result, Transactions, UnsettledPage,
@@ -142,8 +142,8 @@ impl Ledger for PostgresLedger {
         queues::queues(&self.shared.connections).await
     }
 
-    async fn set_paused(&self, queue: &QueueRef, paused: bool) -> Result<bool> {
-        queues::set_paused(&self.shared.connections, queue, paused).await
+    async fn configure_queue(&self, queue: &QueueRef, change: &QueueChange) -> Result<Option<QueueSettings>> {
+        queues::configure(&self.shared.connections, queue, change).await
     }
 
     async fn heartbeat(&self, process: &ProcessInfo) -> Result<()> {

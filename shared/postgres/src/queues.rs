@@ -1,4 +1,4 @@
-//! Queues and kinds: known from the first job on, paused and resumed.
+//! Queues and kinds: known from the first job on, with what operators set of them.
 //!
 //! What this process has seen registered is remembered, so that accepting jobs of known kinds asks nothing. A batch
 //! that names an unknown one becomes a transaction of several statements: it waits for its turn at the tenant's
@@ -9,7 +9,7 @@ use crate::{
     pool::{Connections, ask, in_time},
 };
 use haul_core::{
-    Job, Kind, Queue, QueueRef, Tenant,
+    Job, Kind, Queue, QueueChange, QueueRef, QueueSettings, Tenant,
     ledger::{LedgerError, QueueInfo, Result},
     limits::{KINDS_PER_QUEUE_MAX, QUEUES_MAX},
 };
@@ -187,13 +187,25 @@ pub(crate) async fn queues(connections: &Connections) -> Result<Vec<QueueInfo>> 
         let tenant = Tenant::new(row.tenant).map_err(corrupt)?;
         let queue = QueueRef { tenant, queue: Queue::new(row.name).map_err(corrupt)? };
         let kinds = row.kinds.into_iter().map(Kind::new).collect::<std::result::Result<_, _>>().map_err(corrupt)?;
-        infos.push(QueueInfo { queue, paused: row.paused, created_at: row.created_at.into(), kinds });
+        let settings = settings(row.paused, row.slots)?;
+        infos.push(QueueInfo { queue, settings, created_at: row.created_at.into(), kinds });
     }
     Ok(infos)
 }
 
-pub(crate) async fn set_paused(connections: &Connections, queue: &QueueRef, paused: bool) -> Result<bool> {
-    let (tenant, name) = (queue.tenant.as_str(), queue.queue.as_str());
-    let done = ask!(connections, c => sqlx::query_file!("sql/set_paused.sql", tenant, name, paused).execute(c))?;
-    Ok(done.rows_affected() > 0)
+pub(crate) async fn configure(
+    connections: &Connections,
+    queue: &QueueRef,
+    change: &QueueChange,
+) -> Result<Option<QueueSettings>> {
+    change.check()?;
+    let (tenant, name, paused) = (queue.tenant.as_str(), queue.queue.as_str(), change.paused);
+    let slots = change.slots.map(i16::try_from).transpose().map_err(corrupt)?;
+    let update = sqlx::query_file!("sql/configure_queue.sql", tenant, name, paused, slots);
+    let row = ask!(connections, c => update.fetch_optional(c))?;
+    row.map(|row| settings(row.paused, row.slots)).transpose()
+}
+
+fn settings(paused: bool, slots: i16) -> Result<QueueSettings> {
+    Ok(QueueSettings { paused, slots: u16::try_from(slots).map_err(corrupt)? })
 }

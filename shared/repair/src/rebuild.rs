@@ -194,5 +194,5 @@ async fn finish(
 
 async fn paused_queues(ledger: &dyn Ledger) -> Result<BTreeSet<QueueRef>, RepairError> {
     let known = ledger.queues().await?;
-    Ok(known.into_iter().filter(|info| info.paused).map(|info| info.queue).collect())
+    Ok(known.into_iter().filter(|info| info.settings.paused).map(|info| info.queue).collect())
 }

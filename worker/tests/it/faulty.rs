@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
-    Dispatch, FinalState, JobId, Kind, Ledger, ProcessId, QueueRef, Tenant, Timestamp,
+    Dispatch, FinalState, JobId, Kind, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
     dispatch::{
         self, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, ScanCursor, ScanPage, Settlement,
         Ticket,
@@ -109,8 +109,8 @@ impl Ledger for FaultyLedger {
     async fn queues(&self) -> ledger::Result<Vec<QueueInfo>> {
         self.up()?.queues().await
     }
-    async fn set_paused(&self, queue: &QueueRef, paused: bool) -> ledger::Result<bool> {
-        self.up()?.set_paused(queue, paused).await
+    async fn configure_queue(&self, queue: &QueueRef, change: &QueueChange) -> ledger::Result<Option<QueueSettings>> {
+        self.up()?.configure_queue(queue, change).await
     }
     async fn heartbeat(&self, process: &ProcessInfo) -> ledger::Result<()> {
         self.up()?.heartbeat(process).await

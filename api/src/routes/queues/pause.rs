@@ -15,7 +15,7 @@ use axum::{
     extract::{RawQuery, State},
     response::Response,
 };
-use haul_core::{Dispatch, Ledger, QueueRef, ledger::QueueInfo};
+use haul_core::{Dispatch, Ledger, QueueChange, QueueRef, ledger::QueueInfo};
 use http::StatusCode;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
@@ -44,7 +44,8 @@ pub(crate) async fn pause(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     Query::none(query.as_deref())?;
-    set(&app, QueueRef { tenant: app.tenant.clone(), queue }, true).await
+    let pause = QueueChange { paused: Some(true), ..QueueChange::default() };
+    change(&app, QueueRef { tenant: app.tenant.clone(), queue }, pause).await
 }
 
 /// Resumes a queue.
@@ -68,18 +69,18 @@ pub(crate) async fn resume(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     Query::none(query.as_deref())?;
-    set(&app, QueueRef { tenant: app.tenant.clone(), queue }, false).await
+    let resume = QueueChange { paused: Some(false), ..QueueChange::default() };
+    change(&app, QueueRef { tenant: app.tenant.clone(), queue }, resume).await
 }
 
-async fn set(app: &Arc<App>, queue: QueueRef, paused: bool) -> Result<Response, Problem> {
+/// Changes a queue's settings, has the dispatch told, and shows the queue.
+pub(super) async fn change(app: &Arc<App>, queue: QueueRef, change: QueueChange) -> Result<Response, Problem> {
     let missing = || Problem::new(ProblemType::QueueNotFound, "no job was ever submitted to a queue of this name");
-    if !app.ledger.set_paused(&queue, paused).await? {
-        return Err(missing());
-    }
-    if !tell(&*app.dispatch, &queue, paused).await {
-        tokio::spawn(tell_again(app.ledger.clone(), app.dispatch.clone(), queue.clone()));
-    }
+    app.ledger.configure_queue(&queue, &change).await?.ok_or_else(missing)?;
     let info = find(&*app.ledger, &queue).await?.ok_or_else(missing)?;
+    if !tell(&*app.dispatch, &info).await {
+        tokio::spawn(tell_again(app.ledger.clone(), app.dispatch.clone(), queue));
+    }
     let shown = timeout(DISPATCH_WAIT_MAX, view(app, &info)).await.unwrap_or_else(|_| without_figures(&info));
     json(StatusCode::OK, &shown)
 }
@@ -88,11 +89,11 @@ async fn find(ledger: &dyn Ledger, queue: &QueueRef) -> haul_core::ledger::Resul
     Ok(ledger.queues().await?.into_iter().find(|info| info.queue == *queue))
 }
 
-async fn tell(dispatch: &dyn Dispatch, queue: &QueueRef, paused: bool) -> bool {
-    match timeout(DISPATCH_WAIT_MAX, dispatch.pause(queue, paused)).await {
+async fn tell(dispatch: &dyn Dispatch, info: &QueueInfo) -> bool {
+    match timeout(DISPATCH_WAIT_MAX, dispatch.pause(&info.queue, info.settings.paused)).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
-            tracing::debug!(%queue, %error, "the dispatch could not be told of a pause or its end");
+            tracing::debug!(queue = %info.queue, %error, "the dispatch could not be told of a pause or its end");
             false
         }
         Err(_elapsed) => false,
@@ -103,7 +104,7 @@ async fn tell_again(ledger: Arc<dyn Ledger>, dispatch: Arc<dyn Dispatch>, queue:
     for _ in 0..TRIES {
         sleep(Duration::from_secs(1)).await;
         if let Ok(Some(info)) = find(&*ledger, &queue).await
-            && tell(&*dispatch, &queue, info.paused).await
+            && tell(&*dispatch, &info).await
         {
             return;
         }

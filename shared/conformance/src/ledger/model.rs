@@ -7,7 +7,7 @@ use super::stage::{Stage, kind, queue, tenant};
 use crate::{property::check_all, reference::ReferenceLedger};
 use bytes::Bytes;
 use haul_core::{
-    Clock, Job, JobId, JobOptions, Ledger, Priority, ProcessId, Tenant,
+    Clock, Job, JobId, JobOptions, Ledger, Priority, ProcessId, QueueChange, Tenant,
     ledger::{Entry, Filter, Idempotency, NewJob, ProcessInfo, Receipt, ReceiptId, Record, StateFilter},
     outcome::{FinalState, JobError, JobRecord},
 };
@@ -34,7 +34,7 @@ enum Step {
     /// Everything becomes older by so many times 40 s: no rule's limit is near a multiple of that.
     Age(u8),
     CloseMinutes,
-    Pause(u8, bool),
+    Configure(u8, Option<bool>, Option<u16>),
     List {
         filter: u8,
         limit: u8,
@@ -78,7 +78,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..4_u8).prop_map(Step::Heartbeat),
         3 => (1..6_u8).prop_map(Step::Age),
         2 => Just(Step::CloseMinutes),
-        1 => (0..4_u8, any::<bool>()).prop_map(|(queue, paused)| Step::Pause(queue, paused)),
+        1 => (0..4_u8, option(2, any::<bool>()), option(2, 1..4_u16))
+            .prop_map(|(queue, paused, slots)| Step::Configure(queue, paused, slots)),
         3 => (any::<u8>(), 1..6_u8).prop_map(|(filter, limit)| Step::List { filter, limit }),
     ];
     prop::collection::vec(step, 1..40)
@@ -154,11 +155,11 @@ impl Pair {
                 self.stage.close_all_minutes().await;
                 while self.reference.close_minutes().await.expect("the reference answers") > 0 {}
             }
-            Step::Pause(which, paused) => {
-                let queue = self.job(which, which).queue_ref();
-                let ours = self.stage.ledger.set_paused(&queue, paused).await.expect("queues are paused");
-                let theirs = self.reference.set_paused(&queue, paused).await.expect("the reference answers");
-                assert_eq!(ours, theirs, "pausing {queue}");
+            Step::Configure(which, paused, slots) => {
+                let (queue, change) = (self.job(which, which).queue_ref(), QueueChange { paused, slots });
+                let ours = self.stage.ledger.configure_queue(&queue, &change).await.expect("queues are configured");
+                let theirs = self.reference.configure_queue(&queue, &change).await.expect("the reference answers");
+                assert_eq!(ours, theirs, "configuring {queue}: {change:?}");
             }
             Step::List { filter, limit } => self.list(&self.filter(filter), limit.into()).await,
         }
@@ -347,7 +348,7 @@ impl Pair {
         self.list(&Filter::default(), 3).await;
         let queues = |mut queues: Vec<haul_core::ledger::QueueInfo>| {
             queues.sort_by(|a, b| a.queue.cmp(&b.queue));
-            queues.into_iter().map(|known| (known.queue, known.paused, known.kinds)).collect::<Vec<_>>()
+            queues.into_iter().map(|known| (known.queue, known.settings, known.kinds)).collect::<Vec<_>>()
         };
         let ours = self.stage.ledger.queues().await.expect("queues are listed");
         assert_eq!(queues(ours), queues(self.reference.queues().await.expect("the reference answers")));

@@ -3,10 +3,9 @@
 use super::stage::{Stage, kind, plain, queue, tenant};
 use futures::StreamExt;
 use haul_core::{
-    Job, ProcessId,
+    Job, ProcessId, QueueChange, QueueSettings,
     ledger::{LedgerError, NewJob, QueueInfo},
-    limits::{KINDS_PER_QUEUE_MAX, QUEUES_MAX},
-    name::QueueRef,
+    limits::{KINDS_PER_QUEUE_MAX, QUEUES_MAX, SLOTS_MAX},
 };
 use std::{slice, time::Duration};
 
@@ -17,11 +16,23 @@ impl Stage {
         queues
     }
 
+    async fn configure(&self, job: &Job, change: &QueueChange) -> Option<QueueSettings> {
+        self.ledger.configure_queue(&job.queue_ref(), change).await.expect("a queue is configured")
+    }
+
     async fn refused(&self, jobs: &[Job]) {
         let new: Vec<NewJob> = jobs.iter().cloned().map(plain).collect();
         let answer = self.ledger.accept(&new, self.me, &[]).await;
         assert!(matches!(answer, Err(LedgerError::LimitReached(_))), "the limit was not told: {answer:?}");
     }
+}
+
+fn pause(paused: bool) -> QueueChange {
+    QueueChange { paused: Some(paused), ..QueueChange::default() }
+}
+
+fn split(slots: u16) -> QueueChange {
+    QueueChange { slots: Some(slots), ..QueueChange::default() }
 }
 
 pub async fn an_accepted_job_makes_its_queue_and_kind_known(stage: Stage) {
@@ -32,11 +43,12 @@ pub async fn an_accepted_job_makes_its_queue_and_kind_known(stage: Stage) {
     jobs[3].tenant = tenant("theirs");
     stage.accept(&jobs).await;
     let queues = stage.queues().await;
-    let known: Vec<_> = queues.iter().map(|known| (known.queue.clone(), known.paused, known.kinds.clone())).collect();
+    let known: Vec<_> = queues.iter().map(|known| (known.queue.clone(), known.settings, known.kinds.clone())).collect();
+    let new = QueueSettings { paused: false, slots: 1 };
     let expected = [
-        (jobs[0].queue_ref(), false, vec![kind("send"), kind("work")]),
-        (jobs[2].queue_ref(), false, vec![kind("work")]),
-        (jobs[3].queue_ref(), false, vec![kind("work")]),
+        (jobs[0].queue_ref(), new, vec![kind("send"), kind("work")]),
+        (jobs[2].queue_ref(), new, vec![kind("work")]),
+        (jobs[3].queue_ref(), new, vec![kind("work")]),
     ];
     assert_eq!(known, expected);
     let (from, until) = (stage.begun.minus(Duration::from_secs(60)), stage.begun.plus(Duration::from_secs(600)));
@@ -62,25 +74,73 @@ pub async fn a_queue_is_paused_and_resumed(stage: Stage) {
     let mut jobs = stage.jobs(2);
     jobs[1].tenant = tenant("theirs");
     stage.accept(&jobs).await;
-    let paused = async || stage.queues().await.iter().map(|known| known.paused).collect::<Vec<_>>();
+    let paused = async || stage.queues().await.iter().map(|known| known.settings.paused).collect::<Vec<_>>();
     for (set_to, expected) in [(true, [true, false]), (true, [true, false]), (false, [false, false])] {
-        assert!(stage.ledger.set_paused(&jobs[0].queue_ref(), set_to).await.expect("a queue is paused"));
+        let holds = stage.configure(&jobs[0], &pause(set_to)).await;
+        assert_eq!(holds, Some(QueueSettings { paused: set_to, slots: 1 }));
         assert_eq!(paused().await, expected);
     }
 }
 
-pub async fn an_unknown_queue_cannot_be_paused(stage: Stage) {
+pub async fn a_queue_is_split_over_slots(stage: Stage) {
+    let mut jobs = stage.jobs(2);
+    jobs[1].queue = queue("mail");
+    stage.accept(&jobs).await;
+    for slots in [4, 1, SLOTS_MAX] {
+        assert_eq!(stage.configure(&jobs[0], &split(slots)).await, Some(QueueSettings { paused: false, slots }));
+        let known: Vec<u16> = stage.queues().await.iter().map(|known| known.settings.slots).collect();
+        assert_eq!(known, [slots, 1]);
+    }
+}
+
+pub async fn a_change_leaves_alone_what_it_does_not_name(stage: Stage) {
     let job = stage.accepted().await;
-    let unknown = QueueRef { tenant: tenant("theirs"), queue: job.queue };
-    assert!(!stage.ledger.set_paused(&unknown, true).await.expect("an unknown queue is told"));
+    let (paused, slots) = (true, 8);
+    stage.configure(&job, &pause(paused)).await;
+    assert_eq!(stage.configure(&job, &split(slots)).await, Some(QueueSettings { paused, slots }));
+    assert_eq!(stage.configure(&job, &QueueChange::default()).await, Some(QueueSettings { paused, slots }));
+    assert_eq!(stage.configure(&job, &pause(false)).await, Some(QueueSettings { paused: false, slots }));
+    assert_eq!(stage.queues().await[0].settings, QueueSettings { paused: false, slots });
+}
+
+pub async fn changes_of_different_settings_at_once_all_hold(stage: Stage) {
+    for slots in 2..12 {
+        let job = Job { queue: queue(&format!("queue-{slots}")), ..stage.job() };
+        stage.accept(slice::from_ref(&job)).await;
+        let calls = [pause(true), split(slots), QueueChange::default(), pause(true), split(slots)].map(|change| {
+            let (ledger, queue) = (stage.world.ledger(), job.queue_ref());
+            async move { ledger.configure_queue(&queue, &change).await.expect("a queue is configured").is_some() }
+        });
+        assert_eq!(crate::at_once(calls).await, [true; 5]);
+        let known = stage.queues().await;
+        let known = known.iter().find(|known| known.queue == job.queue_ref()).map(|known| known.settings);
+        assert_eq!(known, Some(QueueSettings { paused: true, slots }));
+    }
+}
+
+pub async fn settings_beyond_their_limits_are_refused(stage: Stage) {
+    let job = stage.accepted().await;
+    for slots in [0, SLOTS_MAX + 1, u16::MAX] {
+        let change = QueueChange { paused: Some(true), slots: Some(slots) };
+        let answer = stage.ledger.configure_queue(&job.queue_ref(), &change).await;
+        assert!(matches!(answer, Err(LedgerError::Refused(_))), "{slots} slots: {answer:?}");
+    }
+    assert_eq!(stage.queues().await[0].settings, QueueSettings::default(), "all or nothing of a change holds");
+}
+
+pub async fn an_unknown_queue_cannot_be_configured(stage: Stage) {
+    let job = stage.accepted().await;
+    let unknown = Job { tenant: tenant("theirs"), ..job };
+    assert_eq!(stage.configure(&unknown, &pause(true)).await, None);
+    assert_eq!(stage.configure(&unknown, &QueueChange::default()).await, None);
     assert_eq!(stage.queues().await.len(), 1);
 }
 
-pub async fn later_jobs_leave_the_pause_alone(stage: Stage) {
+pub async fn later_jobs_leave_the_settings_alone(stage: Stage) {
     let job = stage.accepted().await;
-    stage.ledger.set_paused(&job.queue_ref(), true).await.expect("a queue is paused");
+    stage.configure(&job, &QueueChange { paused: Some(true), slots: Some(3) }).await;
     stage.accept(&[Job { kind: kind("other"), ..stage.job() }]).await;
-    assert!(stage.queues().await[0].paused);
+    assert_eq!(stage.queues().await[0].settings, QueueSettings { paused: true, slots: 3 });
 }
 
 pub async fn a_queue_beyond_the_limit_is_refused_and_the_known_go_on(stage: Stage) {

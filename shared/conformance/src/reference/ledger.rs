@@ -4,7 +4,7 @@ use super::state::State;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use haul_core::{
-    Clock, JobId, Ledger, ProcessId, Tenant, Timestamp,
+    Clock, JobId, Ledger, ProcessId, QueueChange, QueueSettings, Tenant, Timestamp,
     ledger::{
         BatchAccepted, BatchRecorded, Cancelled, Filter, Loaded, NewJob, Page, ProcessInfo, QueueInfo, Receipt,
         ReceiptId, Record, Result, UnsettledPage,
@@ -94,8 +94,8 @@ impl Ledger for ReferenceLedger {
         Ok(self.state.lock().queues())
     }
 
-    async fn set_paused(&self, queue: &QueueRef, paused: bool) -> Result<bool> {
-        Ok(self.state.lock().set_paused(queue, paused))
+    async fn configure_queue(&self, queue: &QueueRef, change: &QueueChange) -> Result<Option<QueueSettings>> {
+        self.state.lock().configure_queue(queue, change)
     }
 
     async fn heartbeat(&self, process: &ProcessInfo) -> Result<()> {

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use haul_conformance::reference::ReferenceLedger;
 use haul_core::{
-    JobId, Ledger, ProcessId, Tenant, Timestamp,
+    JobId, Ledger, ProcessId, QueueChange, QueueSettings, Tenant, Timestamp,
     ledger::{
         Accepted, BatchAccepted, BatchRecorded, Cancelled, Entry, Filter, LedgerError, Loaded, NewJob, Page,
         ProcessInfo, QueueInfo, Receipt, ReceiptId, Record, Recorded, Result, UnsettledPage,
     },
+    limits::SLOTS_MAX,
     name::QueueRef,
     outcome::{FinalState, JobRecord, Outcome},
 };
@@ -64,6 +65,10 @@ pub(crate) enum Defect {
     DoesNotReopen,
     SortsKindsAsPeopleDo,
     ForgetsPauses,
+    WritesAllSettings,
+    ForgetsSlots,
+    CutsSettings,
+    TellsOldSettings,
     EventsEnd,
 }
 use Defect::*;
@@ -206,7 +211,8 @@ impl Ledger for BrokenLedger {
             }
             ForgetsPauses => {
                 for new in jobs {
-                    self.inner.set_paused(&new.job.queue_ref(), false).await?;
+                    let resume = QueueChange { paused: Some(false), ..QueueChange::default() };
+                    self.inner.configure_queue(&new.job.queue_ref(), &resume).await?;
                 }
                 self.inner.accept(&stored, owner, done).await
             }
@@ -378,8 +384,24 @@ impl Ledger for BrokenLedger {
         Ok(queues)
     }
 
-    async fn set_paused(&self, queue: &QueueRef, paused: bool) -> Result<bool> {
-        self.inner.set_paused(queue, paused).await
+    async fn configure_queue(&self, queue: &QueueRef, change: &QueueChange) -> Result<Option<QueueSettings>> {
+        let known = self.inner.queues().await?;
+        let before = known.into_iter().find(|known| known.queue == *queue).map(|known| known.settings);
+        match self.defect {
+            WritesAllSettings => {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                let settings = change.apply(before.unwrap_or_default());
+                let all = QueueChange { paused: Some(settings.paused), slots: Some(settings.slots) };
+                self.inner.configure_queue(queue, &all).await
+            }
+            ForgetsSlots => self.inner.configure_queue(queue, &QueueChange { slots: None, ..*change }).await,
+            CutsSettings => {
+                let slots = change.slots.map(|slots| slots.clamp(1, SLOTS_MAX));
+                self.inner.configure_queue(queue, &QueueChange { slots, ..*change }).await
+            }
+            TellsOldSettings => Ok(self.inner.configure_queue(queue, change).await?.and(before)),
+            _ => self.inner.configure_queue(queue, change).await,
+        }
     }
 
     async fn heartbeat(&self, process: &ProcessInfo) -> Result<()> {

@@ -18,8 +18,8 @@ fn all_are_broken<S: 'static>(promises: &[Promise<S>], names: &[&str], stage: im
         let promise = promise.unwrap_or_else(|| panic!("there is no promise {name}"));
         let notices =
             || catch_unwind(AssertUnwindSafe(|| run(async { (promise.check)(stage().await).await }))).is_err();
-        // Random sequences meet a defect often, not each time.
-        let runs_max = if name.starts_with("model::") { 30 } else { 1 };
+        // Random sequences and crowds meet a defect often, not each time.
+        let runs_max = if name.starts_with("model::") || name.starts_with("crowd::") { 30 } else { 1 };
         assert!((0..runs_max).any(|_| notices()), "{name} does not notice");
     }
 }
@@ -166,7 +166,16 @@ rejected! { breaks_ledger:
     a_ledger_that_sorts_kinds_as_people_do = L::SortsKindsAsPeopleDo => [
         "queues::kinds_come_in_the_order_of_their_bytes",
     ];
-    a_ledger_that_forgets_a_pause = L::ForgetsPauses => ["queues::later_jobs_leave_the_pause_alone"];
+    a_ledger_that_forgets_a_pause = L::ForgetsPauses => ["queues::later_jobs_leave_the_settings_alone"];
+    a_ledger_that_writes_all_settings = L::WritesAllSettings => [
+        "queues::changes_of_different_settings_at_once_all_hold",
+    ];
+    a_ledger_that_forgets_slots = L::ForgetsSlots => [
+        "queues::a_queue_is_split_over_slots",
+        "queues::a_change_leaves_alone_what_it_does_not_name",
+    ];
+    a_ledger_that_cuts_settings = L::CutsSettings => ["queues::settings_beyond_their_limits_are_refused"];
+    a_ledger_that_tells_old_settings = L::TellsOldSettings => ["queues::a_queue_is_paused_and_resumed"];
     a_ledger_whose_events_end = L::EventsEnd => ["queues::the_stream_of_events_does_not_end"];
 }
 

@@ -29,7 +29,7 @@ pub use open::OpenError;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use haul_core::{
-    Clock, JobId, Ledger, ProcessId, QueueRef, Tenant, Timestamp,
+    Clock, JobId, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
     ledger::{
         BatchAccepted, BatchRecorded, Cancelled, Filter, Loaded, NewJob, Page, ProcessInfo, QueueInfo, Receipt,
         ReceiptId, Record, Result, UnsettledPage,
@@ -105,8 +105,8 @@ impl Ledger for SqliteLedger {
         queues::all(&self.readers).await
     }
 
-    async fn set_paused(&self, queue: &QueueRef, paused: bool) -> Result<bool> {
-        queues::set_paused(&self.writer, queue, paused).await
+    async fn configure_queue(&self, queue: &QueueRef, change: &QueueChange) -> Result<Option<QueueSettings>> {
+        queues::configure(&self.writer, queue, change).await
     }
 
     async fn heartbeat(&self, process: &ProcessInfo) -> Result<()> {

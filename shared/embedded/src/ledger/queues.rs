@@ -1,13 +1,13 @@
-//! Queues and kinds: known from the first job on.
+//! Queues and kinds: known from the first job on, with what operators set of them.
 
 use super::{
-    error::ledger_error,
+    error::{corrupt, ledger_error},
     job::{kind, queue_ref},
     rows::Rows,
     writer::{Tx, Writer},
 };
 use haul_core::{
-    Job, Kind, Queue, QueueRef, Tenant, Timestamp,
+    Job, Kind, Queue, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
     ledger::{LedgerError, QueueInfo, Result},
     limits::{KINDS_PER_QUEUE_MAX, QUEUES_MAX},
 };
@@ -77,18 +77,28 @@ pub(super) async fn all(readers: &SqlitePool) -> Result<Vec<QueueInfo>> {
             Some(last) => last.kinds.push(kind),
             None => {
                 let created_at = Timestamp::from_ms(row.created_at);
-                queues.push(QueueInfo { queue, paused: row.paused, created_at, kinds: vec![kind] });
+                let settings = settings(row.paused, row.slots)?;
+                queues.push(QueueInfo { queue, settings, created_at, kinds: vec![kind] });
             }
         }
     }
     Ok(queues)
 }
 
-pub(super) async fn set_paused(writer: &Writer, queue: &QueueRef, paused: bool) -> Result<bool> {
+pub(super) async fn configure(
+    writer: &Writer,
+    queue: &QueueRef,
+    change: &QueueChange,
+) -> Result<Option<QueueSettings>> {
+    change.check()?;
     let mut tx = writer.begin().await?;
     let (tenant, name) = (queue.tenant.as_str(), queue.queue.as_str());
-    let pause = sqlx::query_file!("sql/queues_pause.sql", tenant, name, paused);
-    let changed = pause.execute(&mut tx.conn).await.map_err(ledger_error)?.rows_affected();
+    let update = sqlx::query_file!("sql/queues_configure.sql", tenant, name, change.paused, change.slots);
+    let row = update.fetch_optional(&mut tx.conn).await.map_err(ledger_error)?;
     tx.commit().await?;
-    Ok(changed > 0)
+    row.map(|row| settings(row.paused, row.slots)).transpose()
+}
+
+fn settings(paused: bool, slots: i64) -> Result<QueueSettings> {
+    Ok(QueueSettings { paused, slots: u16::try_from(slots).map_err(corrupt)? })
 }

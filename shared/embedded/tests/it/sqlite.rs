@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use haul_core::{
-    Clock, IdMint, Job, JobId, JobOptions, Kind, Ledger, Priority, ProcessId, Queue, Tenant,
+    Clock, IdMint, Job, JobId, JobOptions, Kind, Ledger, Priority, ProcessId, Queue, QueueChange, QueueSettings,
+    Tenant,
     ledger::{Accepted, Entry, LedgerError, NewJob, Record},
     outcome::FinalState,
 };
@@ -122,7 +123,8 @@ async fn a_restart_keeps_everything_and_leaves_receipts_behind() {
     let jobs: Vec<NewJob> = ids.iter().copied().map(plain).collect();
     let receipt = before.accept(&jobs, me, &[]).await.unwrap().receipt.unwrap();
     before.record(&[success(ids[3])], me).await.unwrap();
-    before.set_paused(&jobs[0].job.queue_ref(), true).await.unwrap();
+    let change = QueueChange { paused: Some(true), slots: Some(4) };
+    before.configure_queue(&jobs[0].job.queue_ref(), &change).await.unwrap();
     assert_eq!(before.take_receipts(me, 10).await.unwrap(), [], "its process is alive");
     drop(before);
 
@@ -131,7 +133,7 @@ async fn a_restart_keeps_everything_and_leaves_receipts_behind() {
     assert_eq!(unsettled(&after).await, open);
     assert_eq!(after.settled(&ids).await.unwrap(), [(ids[3], FinalState::Succeeded)]);
     assert_eq!(after.load(&ids[..1]).await.unwrap()[0].job, jobs[0].job);
-    assert!(after.queues().await.unwrap()[0].paused);
+    assert_eq!(after.queues().await.unwrap()[0].settings, QueueSettings { paused: true, slots: 4 });
     let taken = after.take_receipts(ProcessId::random(), 10).await.unwrap();
     assert_eq!(
         taken.iter().map(|taken| (taken.id, taken.first, taken.last)).collect::<Vec<_>>(),

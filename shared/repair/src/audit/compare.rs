@@ -231,7 +231,7 @@ impl<'a> Comparison<'a> {
     /// Whether this ticket's lease expired long ago. A paused queue takes up no leases, and need not.
     pub(super) fn is_abandoned(&self, number: usize, seen: &Seen) -> bool {
         let Place::Leased { expired_for: Some(expired_for) } = seen.place else { return false };
-        expired_for > ABANDONED_AFTER && !self.queue(number).paused
+        expired_for > ABANDONED_AFTER && !self.queue(number).settings.paused
     }
 
     /// Reads a page of tickets.

@@ -5,7 +5,7 @@ use crate::{
     world::{World, kind, queue},
 };
 use haul_core::{
-    Dispatch, JobId, Ledger, Tenant,
+    Dispatch, JobId, Ledger, QueueChange, Tenant,
     audit::{Audit, AuditError, AuditReport, QueueAudit},
     config::Config,
     dispatch::{Lease, LeaseToken, Next, Settlement, Ticket},
@@ -66,7 +66,8 @@ async fn a_ticket_is_seen_wherever_it_is() {
     world.settle(&held[..5], Next::Park(delayed[0].due.unwrap())).await;
     // Nobody works on this one, and an operator paused the other.
     world.enqueued("idle", 7).await;
-    world.ledger.set_paused(&queue("mail"), true).await.unwrap();
+    let pause = QueueChange { paused: Some(true), ..QueueChange::default() };
+    world.ledger.configure_queue(&queue("mail"), &pause).await.unwrap();
     world.dispatch.pause(&queue("mail"), true).await.unwrap();
     sleep(A_WHILE).await;
     let report = world.audit().await;

@@ -4,7 +4,10 @@ use crate::{
     faulty::{Fate, Faulty},
     world::{World, kind, queue},
 };
-use haul_core::dispatch::{Lease, LeaseToken, QueueState};
+use haul_core::{
+    QueueChange,
+    dispatch::{Lease, LeaseToken, QueueState},
+};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -144,6 +147,7 @@ async fn a_rebuild_that_broke_off_is_begun_anew_and_completed() {
 impl World {
     async fn ledger_pauses(&self, name: &str) {
         use haul_core::Ledger;
-        assert!(self.ledger.set_paused(&queue(name), true).await.unwrap());
+        let pause = QueueChange { paused: Some(true), ..QueueChange::default() };
+        assert!(self.ledger.configure_queue(&queue(name), &pause).await.unwrap().is_some());
     }
 }

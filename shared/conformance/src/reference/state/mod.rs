@@ -5,7 +5,7 @@ mod receipts;
 mod unsettled;
 
 use haul_core::{
-    Job, JobId, Kind, ProcessId, Tenant, Timestamp,
+    Job, JobId, Kind, ProcessId, QueueChange, QueueSettings, Tenant, Timestamp,
     ledger::{
         Accepted, BatchAccepted, BatchRecorded, Cancelled, Entry, LedgerError, NewJob, QueueInfo, ReceiptId, Record,
         Recorded, Result,
@@ -68,7 +68,7 @@ struct StoredReceipt {
 
 #[derive(Debug)]
 struct StoredQueue {
-    paused: bool,
+    settings: QueueSettings,
     created_at: Timestamp,
     kinds: BTreeSet<Kind>,
 }
@@ -130,7 +130,7 @@ impl State {
     fn store(&mut self, now: Timestamp, jobs: &[&Job], owner: ProcessId) -> Result<Option<ReceiptId>> {
         let unknown = self.unknown_kinds(jobs)?;
         for (queue, Unknown { created_at, kinds }) in unknown {
-            let new = || StoredQueue { paused: false, created_at, kinds: BTreeSet::new() };
+            let new = || StoredQueue { settings: QueueSettings::default(), created_at, kinds: BTreeSet::new() };
             self.queues.entry(queue).or_insert_with(new).kinds.extend(kinds);
         }
         for job in jobs {
@@ -245,16 +245,21 @@ impl State {
     pub(in crate::reference) fn queues(&self) -> Vec<QueueInfo> {
         let info = |(queue, stored): (&QueueRef, &StoredQueue)| QueueInfo {
             queue: queue.clone(),
-            paused: stored.paused,
+            settings: stored.settings,
             created_at: stored.created_at,
             kinds: stored.kinds.iter().cloned().collect(),
         };
         self.queues.iter().map(info).collect()
     }
 
-    pub(in crate::reference) fn set_paused(&mut self, queue: &QueueRef, paused: bool) -> bool {
-        let Some(stored) = self.queues.get_mut(queue) else { return false };
-        stored.paused = paused;
-        true
+    pub(in crate::reference) fn configure_queue(
+        &mut self,
+        queue: &QueueRef,
+        change: &QueueChange,
+    ) -> Result<Option<QueueSettings>> {
+        change.check()?;
+        let Some(stored) = self.queues.get_mut(queue) else { return Ok(None) };
+        stored.settings = change.apply(stored.settings);
+        Ok(Some(stored.settings))
     }
 }
