@@ -333,7 +333,11 @@ impl World {
             builder = builder.handler(kind, handler::run);
         }
         let worker = builder.build().expect("the worker can be built");
-        let repair = RepairConfig { interval: span(REPAIR_EVERY), grace: span(GRACE) };
+        let repair = RepairConfig {
+            interval: span(REPAIR_EVERY),
+            grace: span(GRACE),
+            audit_interval: haul_core::Span::from_ms(0),
+        };
         let repairer = Repairer::new(id, ledger.clone(), dispatch, &repair, signal);
         let (shutdown, history) = (CancellationToken::new(), self.history.clone());
         let stop = shutdown.clone();
