@@ -31,6 +31,8 @@ enum Deed {
     Fail,
     Tell,
     Sleep(u64),
+    /// Succeeds, and leaves something behind that ends its process a moment later.
+    LeaveABomb,
     /// Leaves a file, and blocks its thread from then on.
     Block(PathBuf),
     /// Leaves a file, and waits until it is told to stop.
@@ -65,6 +67,12 @@ async fn handle(job: JobContext, deed: Deed) -> Result<Told, HandlerError> {
         Deed::Fail => return Err(HandlerError::do_not_retry("no use").with_detail("none at all")),
         Deed::Tell => {}
         Deed::Sleep(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        Deed::LeaveABomb => {
+            std::thread::spawn(|| {
+                std::thread::sleep(Duration::from_millis(200));
+                std::process::abort();
+            });
+        }
         Deed::Block(file) => {
             fs::write(file, "")?;
             std::thread::sleep(Duration::from_secs(60));
@@ -229,6 +237,19 @@ async fn a_handler_that_kills_its_process_has_crashed_and_its_neighbours_have_no
         assert_eq!(record.failure_count, 2);
         assert!(record.failures.iter().all(|failure| failure.crashed && failure.error.message.contains(words)));
     }
+    end(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_death_of_what_an_earlier_suspect_left_behind_costs_the_next_one_nothing() {
+    let world = World::new();
+    let ids = submit_suspects(&world, &[Deed::LeaveABomb, Deed::Sleep(800)], || quick(1)).await;
+    let mut one_at_a_time = config();
+    one_at_a_time.suspects = 1;
+    let worker = world.start(isolated(&world).config(one_at_a_time));
+    let (first, second) = (told(&world, ids[0]).await, told(&world, ids[1]).await);
+    assert_ne!(first.process, second.process, "it ran again, in a new one");
+    assert_eq!((second.attempt, world.look(ids[1]).await.failure_count), (1, 0));
     end(worker).await;
 }
 
