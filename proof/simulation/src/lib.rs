@@ -23,6 +23,8 @@
 //! instructions (it stops between two awaits), clocks that differ, SQL, Lua and the network's bytes, transactional handlers,
 //! suspects in processes of their own, the API's group commit. `proof/faults` and the adapters' own tests have those.
 //!
+//! Beside it, `tests/it/model` checks a small model of the same rules in every order of events.
+//!
 //! **To replay** a run: `HAUL_SIM_SEED=n cargo test -p haul-simulation --test it every_accepted -- --nocapture` prints
 //! everything that took effect, in order. `HAUL_SIM_RUNS=n` runs that many seeds. The same seed is the same run, as long as
 //! nothing in it draws from anywhere but `dice` and `haul_worker::simulation`, or walks a table by hash: a test compares

@@ -13,7 +13,7 @@ use crate::{
 };
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
-    Clock, Config, Dispatch, IdMint, Kind, Ledger, ProcessId, QueueChange, Span, Tenant, Timestamp,
+    Clock, Config, Dispatch, IdMint, JobId, Kind, Ledger, ProcessId, QueueChange, Span, Tenant, Timestamp,
     config::{RepairConfig, WorkerConfig},
 };
 use haul_embedded::MemoryDispatch;
@@ -24,6 +24,7 @@ use haul_worker::{
 };
 use parking_lot::Mutex;
 use std::{
+    collections::BTreeSet,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -35,6 +36,10 @@ use uuid::Uuid;
 pub(crate) const REPAIR_EVERY: Duration = Duration::from_secs(1);
 /// What lost queues wait for leases to be re-asserted.
 pub(crate) const GRACE: Duration = Duration::from_millis(1_500);
+/// How long a repairer that died keeps others from rebuilding.
+const REBUILD_HELD: Duration = Duration::from_secs(10);
+/// What calls and backoffs may add to a recovery.
+const SLACK: Duration = Duration::from_secs(5);
 /// A copy of the dispatch is kept so often, for it to be rolled back to.
 const COPY_EVERY: Duration = Duration::from_secs(3);
 /// The day on which every run begins.
@@ -388,6 +393,11 @@ impl World {
             self.pause(at, false).await;
         }
         let calm_at = Instant::now();
+        self.wait(self.plan.lease.max(REBUILD_HELD) + REPAIR_EVERY + GRACE + SLACK, |open, ordered, _| {
+            open + ordered == 0
+        })
+        .await;
+        self.judge_reach().await;
         let settled = self.wait(SETTLE_MAX, |open, ordered, _| open == 0 && ordered == 0).await;
         let settled_after =
             self.history.last_outcome().map_or(Duration::ZERO, |at| at.saturating_duration_since(calm_at));
@@ -408,6 +418,30 @@ impl World {
             sleep(Duration::from_millis(250)).await;
         }
         false
+    }
+
+    /// By now every open job must have a ticket, or a receipt that leads repair to it.
+    async fn judge_reach(&self) {
+        let (kinds, mut reached): (Vec<Kind>, BTreeSet<JobId>) =
+            ((0..KINDS.len()).map(kind).collect(), BTreeSet::new());
+        for at in 0..QUEUES.len() {
+            let mut cursor = None;
+            loop {
+                let page = self.dispatch.as_dispatch().scan(&queue(at), &kinds, cursor.as_ref(), 1_000).await;
+                let page = page.unwrap_or_default();
+                reached.extend(page.tickets.iter().map(|seen| seen.id));
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        for job in self.history.jobs(true) {
+            if !reached.contains(&job) && !self.ledger.has_receipt(job) {
+                let number = self.history.number(job);
+                self.history.violated(format!("nothing leads to job {number} any more, and it has no outcome"));
+            }
+        }
     }
 
     async fn tickets(&self) -> u64 {

@@ -32,12 +32,12 @@ fn a_ledger_that_overwrites_outcomes_is_found() {
 
 #[test]
 fn a_claim_that_takes_tickets_away_for_good_is_found() {
-    is_found(Defect::DestructivePop, &["has no outcome"]);
+    is_found(Defect::DestructivePop, &["nothing leads to"]);
 }
 
 #[test]
 fn a_repair_that_forgets_delayed_jobs_is_found() {
-    is_found(Defect::DelayedForgotten, &["has no outcome"]);
+    is_found(Defect::DelayedForgotten, &["nothing leads to", "has no outcome"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The simulation and the model, and that both can fail.
 
 mod defects;
+mod model;
 mod seeds;
 mod simulated;

@@ -40,6 +40,11 @@ impl ReferenceLedger {
         self.aged_ms.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// Whether a receipt covers the job, so that repair will come to it.
+    pub fn has_receipt(&self, job: JobId) -> bool {
+        self.state.lock().has_receipt(job)
+    }
+
     /// The time by which receipts, heartbeats and keys are judged.
     fn rule_time(&self) -> Timestamp {
         self.clock.now().plus(Duration::from_millis(self.aged_ms.load(Ordering::Relaxed)))

@@ -2,7 +2,7 @@
 
 use super::{State, StoredReceipt};
 use haul_core::{
-    ProcessId, Timestamp,
+    JobId, ProcessId, Timestamp,
     ledger::{Receipt, ReceiptId},
 };
 use std::time::Duration;
@@ -28,6 +28,10 @@ impl State {
                 stored.taken_at = None;
             }
         }
+    }
+
+    pub(in crate::reference) fn has_receipt(&self, job: JobId) -> bool {
+        self.receipts.values().any(|receipt| (receipt.first..=receipt.last).contains(&job))
     }
 
     pub(in crate::reference) fn heartbeat(&mut self, now: Timestamp, process: ProcessId) {
