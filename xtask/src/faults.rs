@@ -19,7 +19,8 @@ pub(crate) struct Faults {
     /// Build Haul with defects, and show that each is caught
     #[arg(long)]
     broken: bool,
-    /// For the harness: `--list`, `--only NAME`, `--short`, `--seed N`, `--minutes N`, `--json FILE`, `--report FILE`
+    /// For the harness: `--list`, `--only NAME`, `--without NAME`, `--short`, `--seed N`, `--minutes N`, `--json FILE`,
+    /// `--report FILE`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }

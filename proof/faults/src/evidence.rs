@@ -146,6 +146,8 @@ pub struct Reach {
     pub unsettled: u64,
     /// Tickets in the dispatch, whatever their state; none when it could not be asked.
     pub tickets: Option<u64>,
+    /// What `POST /v1/audit` found, job by job; none when it could not compare everything.
+    pub findings: Option<u64>,
     /// How long it was given to agree.
     pub waited_ms: u64,
 }

@@ -297,11 +297,21 @@ impl Stage {
             let unsettled = self.books.unsettled("100 years")?;
             let tickets = self.tickets().await;
             let waited = begun.elapsed();
-            if tickets == Some(unsettled) || waited > REACH_MAX {
-                return Ok(Reach { unsettled, tickets, waited_ms: u64::try_from(waited.as_millis())? });
+            let agrees = tickets == Some(unsettled);
+            let findings = if agrees { self.audit().await } else { None };
+            if (agrees && findings == Some(0)) || waited > REACH_MAX {
+                return Ok(Reach { unsettled, tickets, findings, waited_ms: u64::try_from(waited.as_millis())? });
             }
             sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// What Haul's own audit finds when it compares every job with every ticket.
+    async fn audit(&self) -> Option<u64> {
+        let answer = self.client().post("/v1/audit", &serde_json::json!({})).await.ok()?;
+        let report = answer.json().ok().filter(|report| answer.status == 200 && report["complete"] == true)?;
+        let is_compared = |queue: &serde_json::Value| queue["compared"] == true;
+        report["queues"].as_array()?.iter().all(is_compared).then(|| report["findings"].as_u64())?
     }
 
     /// All tickets of the run's queue, by the API's figures; none when it has no figures.

@@ -26,6 +26,9 @@ struct Arguments {
     /// Only the faults of these names, or whose names begin so
     #[arg(long)]
     only: Vec<String>,
+    /// All but the faults whose names begin so
+    #[arg(long)]
+    without: Vec<String>,
     /// Only the selection that every change has to pass
     #[arg(long)]
     short: bool,
@@ -112,8 +115,9 @@ async fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn chosen(arguments: &Arguments) -> Result<Vec<Scenario>> {
+    let begins = |scenario: &Scenario, names: &[String]| names.iter().any(|name| scenario.name.starts_with(name));
     let is_named = |scenario: &Scenario| {
-        arguments.only.is_empty() || arguments.only.iter().any(|name| scenario.name.starts_with(name.as_str()))
+        (arguments.only.is_empty() || begins(scenario, &arguments.only)) && !begins(scenario, &arguments.without)
     };
     let is_chosen = |scenario: &Scenario| is_named(scenario) && (scenario.is_short || !arguments.short);
     let chosen: Vec<Scenario> = scenarios::all().into_iter().filter(is_chosen).collect();

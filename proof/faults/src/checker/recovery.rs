@@ -6,7 +6,7 @@
 //! row of faults it includes the further ones. Kinds that fail on purpose are not counted.
 
 use super::{Invariant, Violation};
-use crate::evidence::{Evidence, JobRow, Table};
+use crate::evidence::{Evidence, JobRow, Reach, Table};
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -51,11 +51,15 @@ pub fn recovered_in_time(evidence: &Evidence, limit: Option<Duration>) -> Vec<Vi
 #[must_use]
 pub fn reachable(evidence: &Evidence) -> Vec<Violation> {
     let Some(reach) = evidence.reach else { return Vec::new() };
-    if reach.tickets == Some(reach.unsettled) {
+    if reach.tickets == Some(reach.unsettled) && reach.findings == Some(0) {
         return Vec::new();
     }
-    let tickets = reach.tickets.map_or("an unknown number of".to_owned(), |tickets| tickets.to_string());
-    let detail = format!("{} unsettled jobs and {tickets} tickets after {} ms", reach.unsettled, reach.waited_ms);
+    let number = |number: Option<u64>| number.map_or("an unknown number of".to_owned(), |number| number.to_string());
+    let (tickets, findings) = (number(reach.tickets), number(reach.findings));
+    let Reach { unsettled, waited_ms, .. } = reach;
+    let detail = format!(
+        "{unsettled} unsettled jobs, {tickets} tickets and {findings} findings of an audit after {waited_ms} ms"
+    );
     vec![Violation::new(Invariant::I4, detail)]
 }
 
@@ -89,7 +93,7 @@ fn recoveries(evidence: &Evidence) -> BTreeMap<&str, i64> {
 mod tests {
     use super::*;
     use crate::checker::sample::{Sample, good};
-    use crate::evidence::{Fault, Reach};
+    use crate::evidence::Fault;
 
     fn with_faults(ends: &[i64]) -> Sample {
         let mut sample = good();
@@ -121,9 +125,11 @@ mod tests {
     fn unsettled_jobs_and_tickets_are_as_many() {
         let mut sample = good();
         assert_eq!(reachable(&sample.0), []);
-        for (tickets, violations) in [(Some(2), 0), (Some(1), 1), (Some(3), 1), (None, 1)] {
-            sample.0.reach = Some(Reach { unsettled: 2, tickets, waited_ms: 5 });
-            assert_eq!(reachable(&sample.0).len(), violations, "{tickets:?}");
+        for (tickets, findings, violations) in
+            [(Some(2), Some(0), 0), (Some(1), Some(0), 1), (Some(3), None, 1), (None, None, 1), (Some(2), Some(1), 1)]
+        {
+            sample.0.reach = Some(Reach { unsettled: 2, tickets, findings, waited_ms: 5 });
+            assert_eq!(reachable(&sample.0).len(), violations, "{tickets:?}, {findings:?}");
         }
     }
 }

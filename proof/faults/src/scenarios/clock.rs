@@ -17,7 +17,7 @@ pub(super) fn all() -> Vec<Scenario> {
         )
         .on(Setup { skews: vec!["-10m", "+10m", "-10m"], ..Setup::default() })
         .needs(faketime)
-        .shows(200, 3),
+        .shows(150, 3),
     ]
 }
 

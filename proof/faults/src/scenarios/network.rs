@@ -17,14 +17,14 @@ pub(super) fn all() -> Vec<Scenario> {
             |stage| Box::pin(worker_without_postgres(stage)),
         )
         .on(linked())
-        .shows(200, 2),
+        .shows(120, 2),
         Scenario::new(
             "worker-without-redis",
             "One of two workers is cut off from Redis only: first its connections are refused, then they are silent.",
             |stage| Box::pin(worker_without_redis(stage)),
         )
         .on(linked())
-        .shows(200, 2),
+        .shows(120, 2),
         Scenario::new(
             "api-without-redis",
             "The API is cut off from Redis only, and goes on acknowledging submits.",
@@ -42,7 +42,7 @@ pub(super) fn all() -> Vec<Scenario> {
             Box::pin(lossy_links(stage))
         })
         .on(linked())
-        .shows(100, 20),
+        .shows(50, 10),
     ]
 }
 

@@ -34,7 +34,7 @@ pub(super) fn all() -> Vec<Scenario> {
         .on(builtin())
         .shows(80, 1),
         Scenario::new("party-down", "The third party cannot be reached for 10 s.", |stage| Box::pin(down(stage)))
-            .shows(150, 1),
+            .shows(80, 1),
     ]
 }
 

@@ -20,14 +20,14 @@ pub(super) fn all() -> Vec<Scenario> {
             |stage| Box::pin(poison(stage, "abort")),
         )
         .on(supervised())
-        .shows(150, 3),
+        .shows(80, 3),
         Scenario::new(
             "poison-overflow",
             "Jobs that overflow the stack are dead after 3 crashes, and every other job of their queue succeeds.",
             |stage| Box::pin(poison(stage, "overflow")),
         )
         .on(supervised())
-        .shows(150, 3),
+        .shows(80, 3),
     ]
 }
 

@@ -30,15 +30,15 @@ pub(super) fn all() -> Vec<Scenario> {
             |stage| Box::pin(roll_back(stage)),
         )
         .short()
-        .shows(150, 2),
+        .shows(140, 2),
         Scenario::new("redis-debug-sleep", "Redis does nothing at all for 4 s (DEBUG SLEEP).", |stage| {
             Box::pin(command(stage, &["DEBUG", "SLEEP", "4"], Duration::from_secs(1), 2))
         })
-        .shows(150, 2),
+        .shows(80, 2),
         Scenario::new("redis-client-pause", "Redis lets its clients wait for 4 s (CLIENT PAUSE).", |stage| {
             Box::pin(command(stage, &["CLIENT", "PAUSE", "4000"], Duration::from_secs(5), 2))
         })
-        .shows(150, 2),
+        .shows(80, 2),
         Scenario::new("redis-client-kill", "Redis closes every connection, again and again (CLIENT KILL).", |stage| {
             let kill = &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
             Box::pin(command(stage, kill, Duration::from_millis(300), 15))
@@ -54,7 +54,7 @@ pub(super) fn all() -> Vec<Scenario> {
             "Redis refuses every write for 4 s, because its memory is full (noeviction).",
             |stage| Box::pin(out_of_memory(stage)),
         )
-        .shows(150, 2),
+        .shows(120, 2),
         Scenario::new(
             "redis-out-of-disk",
             "Redis refuses every write, because the disk of its append-only file is full.",

@@ -35,7 +35,8 @@ async fn due_at_once(stage: &mut Stage) -> Result<()> {
     let door = stage.door().clone();
     door.submit_many(&part, 20_000, &mut stage.rng).await?;
     stage.load(&Mix { clients: 2, ..Mix::default() });
-    let left_ms = u64::try_from(due_ms - now_ms()).unwrap_or(0);
+    // Just after, so that all of them are due and count as victims.
+    let left_ms = u64::try_from(due_ms - now_ms()).unwrap_or(0) + 20;
     stage.pass(Duration::from_millis(left_ms)).await;
     stage.strike("20,000 jobs are due");
     stage.acknowledged(20).await

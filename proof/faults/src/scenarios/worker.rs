@@ -16,7 +16,7 @@ pub(super) fn all() -> Vec<Scenario> {
             Box::pin(kill_every_2_s(stage))
         })
         .short()
-        .shows(200, 4),
+        .shows(100, 4),
         Scenario::new(
             "worker-kill-after-effect",
             "Workers are killed when the third party has applied their effects and before it answers.",
