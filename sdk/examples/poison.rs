@@ -15,7 +15,7 @@ use haul_api::{Api, ApiDeps};
 use haul_repair::Auditor;
 use haul_worker::WorkerBuilder;
 use serde::{Deserialize, Serialize};
-use std::{error::Error, process::Command, sync::Arc, time::Duration};
+use std::{error::Error, fs::File, io::Write, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 /// What a handler does before it succeeds, if it does.
 #[derive(Debug, Deserialize)]
@@ -26,6 +26,8 @@ enum Deed {
     Kill,
     Overflow,
     Sleep(u64),
+    /// Writes one byte more into a file twenty times a second, this often.
+    Tick(PathBuf, u32),
     /// Waits; a suspect starts a program before that would outlive it by a day.
     Spawn,
 }
@@ -52,6 +54,13 @@ async fn run(job: JobContext, deed: Deed) -> Result<Ran, HandlerError> {
         Deed::Kill => drop(Command::new("kill").args(["-9", &process.to_string()]).status()?),
         Deed::Overflow => drop(overflow(0)),
         Deed::Sleep(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        Deed::Tick(file, times) => {
+            let mut file = File::options().create(true).append(true).open(file)?;
+            for _ in 0..times {
+                file.write_all(b".")?;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
         Deed::Spawn => {
             if suspects::is_their_process() {
                 Command::new("sleep").arg("86400").spawn()?;

@@ -74,7 +74,7 @@ async fn poison_jobs_die_of_three_crashes_and_the_other_jobs_of_their_queue_all_
 
 #[tokio::test]
 async fn of_good_jobs_none_is_dead_however_often_a_worker_is_killed() {
-    const JOBS: usize = 2_000;
+    const JOBS: usize = 4_000;
     let mut fleet = Fleet::start(2).await;
     let client = fleet.client();
     let ids = submit(&client, vec![job("deed", json!({ "sleep": 200 })); JOBS]).await;
@@ -85,9 +85,12 @@ async fn of_good_jobs_none_is_dead_however_often_a_worker_is_killed() {
         ["ready", "delayed", "running"].iter().all(|figure| queue[figure] == 0).then_some(())
     };
     let mut kills = 0;
-    while done().await.is_none() {
+    loop {
         assert!(began.elapsed() < LIMIT, "they take too long");
         tokio::time::sleep(Duration::from_secs(2)).await;
+        if done().await.is_some() {
+            break;
+        }
         kill_and_restart(&mut fleet.workers[0]);
         kills += 1;
     }
@@ -140,4 +143,36 @@ async fn sigterm_waits_for_suspects_and_ctrl_c_does_not_reach_them() {
     let job = look(&client, &id).await.expect("the job");
     assert_eq!((&job["state"], &job["outcome"]["result"]["is_alone"]), (&json!("succeeded"), &json!(true)), "{job}");
     assert!(processes_of(pid).is_empty());
+}
+
+#[tokio::test]
+async fn stopping_a_worker_stops_its_suspects_until_it_goes_on() {
+    let mut fleet = Fleet::start(1).await;
+    let client = fleet.client();
+    let file = fleet.api.directory().join("ticks");
+    let ticks = || std::fs::metadata(&file).map_or(0, |file| file.len());
+    let id = submit(&client, vec![job("deed", json!({ "tick": [file.display().to_string(), 100] }))]).await.remove(0);
+    until("it ticks", LIMIT, || async { (ticks() > 0).then_some(()) }).await;
+    let worker = &mut fleet.workers[0];
+    kill_and_restart(worker);
+    std::fs::remove_file(&file).expect("remove");
+    until("it ticks alone", LIMIT, || async { (ticks() > 2).then_some(()) }).await;
+    let pid = worker.pid().expect("it runs");
+    assert_eq!(processes_of(pid).len(), 1);
+    worker.signal("STOP").expect("signal");
+    // Half a lease later the suspect has to do without its worker's pulse.
+    let mut before = ticks();
+    until("it stands still", LIMIT, || {
+        let (now, then) = (ticks(), std::mem::replace(&mut before, ticks()));
+        async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            (now == then).then_some(())
+        }
+    })
+    .await;
+    let stood = ticks();
+    assert!(stood < 100, "it went on to its end: {stood}");
+    worker.signal("CONT").expect("signal");
+    let done = succeed(&client, std::slice::from_ref(&id)).await.remove(0);
+    assert_eq!((&done["failures"], ticks()), (&json!([]), 100), "{done}");
 }
