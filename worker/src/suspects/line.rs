@@ -53,7 +53,9 @@ impl Line {
                 }
             }
         }
-        self.more.notify_one();
+        if !self.waiting.lock().is_empty() {
+            self.more.notify_one();
+        }
         without_room
     }
 

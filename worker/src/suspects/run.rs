@@ -106,7 +106,6 @@ pub(super) async fn run(
             return again(Tried::InDoubt);
         }
         meters.crashes.increment(1);
-        tracing::warn!(job = %job.id, kind = %job.kind, attempt = start.attempt, "a handler crashed its process");
     }
     let end: End = judge(result, told, job, allowed);
     Tried::Ended(Box::new(Ended { claim: start.claim, route: start.route.clone(), context, crashes, end }))
