@@ -194,6 +194,8 @@ pub enum Place {
 pub enum Chore {
     /// Comparing the dispatch with the ledger.
     Audit,
+    /// Looking again for what a rebuild may have missed.
+    SecondLook,
 }
 
 /// The right to rebuild one queue, until it expires or another takes it.

@@ -49,6 +49,7 @@ pub(crate) fn write_state(to: &mut impl RedisWrite, queue: &QueueRef) {
 pub(crate) fn write_turn(to: &mut impl RedisWrite, chore: Chore) {
     let name = match chore {
         Chore::Audit => "audit",
+        Chore::SecondLook => "second-look",
     };
     to.write_arg_fmt(format_args!("haul:turn:{name}"));
 }

@@ -10,6 +10,7 @@
 mod audit;
 mod rebuild;
 mod receipts;
+mod second_look;
 mod tickets;
 
 pub use audit::Auditor;
@@ -74,7 +75,7 @@ impl Repairer {
             grace: config.grace.as_duration(),
             signal,
             receipts: receipts::Receipts::default(),
-            rebuild: rebuild::Rebuild::default(),
+            rebuild: rebuild::Rebuild::new(process),
         }
     }
 
@@ -126,7 +127,7 @@ impl Repairer {
     /// One pass: everything that needs repair now. A failure in one part does not keep the other from its turn.
     pub async fn pass(&mut self) -> Result<(), RepairError> {
         // Receipts first: an event says that a job was just committed, and its submitter waits for it to start.
-        let swept = in_time(self.receipts.sweep(self.process, &*self.ledger, &*self.dispatch)).await;
+        let swept = self.receipts.sweep(self.process, &*self.ledger, &*self.dispatch).await;
         let rebuilt = self.rebuild.pass(&*self.ledger, &*self.dispatch, self.grace).await;
         swept.and(rebuilt)
     }

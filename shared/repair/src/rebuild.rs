@@ -3,9 +3,9 @@
 //! One scan over the unsettled jobs serves all lost queues at once. Workers that still run jobs of a lost queue have a
 //! moment of grace to re-assert their leases first; what they do not re-assert may run twice.
 
-use crate::{RepairError, in_time, tickets::by_queue};
+use crate::{RepairError, in_time, second_look::SecondLooks, tickets::by_queue};
 use haul_core::{
-    Dispatch, JobId, Ledger, QueueRef, Timestamp,
+    Dispatch, Ledger, ProcessId, QueueRef,
     dispatch::RebuildToken,
     ledger::QueueInfo,
     telemetry::{REBUILDS_TOTAL, REPAIRED_TICKETS_TOTAL},
@@ -20,44 +20,45 @@ use tokio::time::{Instant, sleep};
 const HOLD: Duration = Duration::from_secs(10);
 /// Jobs read at a time.
 const JOBS_MAX: usize = 5_000;
-/// How far back, and how long after a rebuild, the second look goes: it catches what was enqueued into a server that
-/// was about to be replaced, and was committed behind the first scan's back.
-const SECOND_LOOK_BACK: Duration = Duration::from_secs(120);
-const SECOND_LOOK_AFTER: Duration = Duration::from_secs(60);
-/// Second looks that may be outstanding. Beyond, the next is merged into the latest.
-const SECOND_LOOKS_MAX: usize = 16;
+/// Queues rebuilt together: their rights must not run out while the last of them are begun.
+const QUEUES_MAX: usize = 1_000;
 
-/// What is left to do after rebuilds.
-#[derive(Default)]
+/// Rebuilds, and the second looks after them.
 pub(crate) struct Rebuild {
-    second_looks: Vec<SecondLook>,
-}
-
-struct SecondLook {
-    at: Instant,
-    from: Timestamp,
-    to: Timestamp,
-    queues: BTreeSet<QueueRef>,
+    second_looks: SecondLooks,
 }
 
 impl Rebuild {
-    /// Rebuilds every lost queue that nobody else rebuilds, and takes the second looks that are due.
+    pub(crate) fn new(process: ProcessId) -> Self {
+        Self { second_looks: SecondLooks::new(process) }
+    }
+
+    /// Rebuilds every lost queue that nobody else rebuilds, and takes the second looks that are due. Neither keeps the
+    /// other from its turn.
     pub(crate) async fn pass(
         &mut self,
         ledger: &dyn Ledger,
         dispatch: &dyn Dispatch,
         grace: Duration,
     ) -> Result<(), RepairError> {
-        if let Some(due) = self.second_looks.iter().position(|look| look.at <= Instant::now()) {
-            in_time(self.second_looks[due].take(ledger, dispatch)).await?;
-            self.second_looks.swap_remove(due);
-        }
+        let rebuilt = self.rebuild_lost(ledger, dispatch, grace).await;
+        rebuilt.and(self.second_looks.take_due(ledger, dispatch).await)
+    }
+
+    async fn rebuild_lost(
+        &mut self,
+        ledger: &dyn Ledger,
+        dispatch: &dyn Dispatch,
+        grace: Duration,
+    ) -> Result<(), RepairError> {
         let lost = in_time(lost_queues(ledger, dispatch)).await?;
+        self.second_looks.note_rebuilt(&lost);
         if lost.is_empty() {
             return Ok(());
         }
         let begun_at = in_time(async { Ok(ledger.now().await?) }).await?;
-        let mut held = in_time(begin(dispatch, &lost)).await?;
+        self.second_looks.note_lost(&lost, begun_at);
+        let mut held = in_time(begin(dispatch, &lost[..lost.len().min(QUEUES_MAX)])).await?;
         if held.is_empty() {
             return Ok(());
         }
@@ -69,39 +70,7 @@ impl Rebuild {
         let tickets = fill(ledger, dispatch, &mut held).await?;
         let finished = in_time(finish(ledger, dispatch, &held)).await?;
         tracing::info!(queues = finished.len(), tickets, "rebuilt the dispatch from the ledger");
-        self.look_again(begun_at, finished);
-        Ok(())
-    }
-
-    fn look_again(&mut self, begun_at: Timestamp, queues: BTreeSet<QueueRef>) {
-        let at = Instant::now() + SECOND_LOOK_AFTER;
-        let from = begun_at.minus(SECOND_LOOK_BACK);
-        let to = begun_at.plus(SECOND_LOOK_AFTER);
-        let full = self.second_looks.len() >= SECOND_LOOKS_MAX;
-        match self.second_looks.last_mut() {
-            Some(last) if full => {
-                last.at = at;
-                last.to = to;
-                last.queues.extend(queues);
-            }
-            _ => self.second_looks.push(SecondLook { at, from, to, queues }),
-        }
-    }
-}
-
-impl SecondLook {
-    async fn take(&self, ledger: &dyn Ledger, dispatch: &dyn Dispatch) -> Result<(), RepairError> {
-        let last = Some(JobId::floor(self.to));
-        let mut after = Some(JobId::floor(self.from));
-        while after.is_some() {
-            let page = ledger.unsettled(after, last, JOBS_MAX).await?;
-            for (queue, tickets) in by_queue(page.jobs) {
-                if self.queues.contains(&queue) {
-                    dispatch.enqueue(&queue, &tickets).await?;
-                }
-            }
-            after = page.next;
-        }
+        self.second_looks.rebuilt(begun_at, finished);
         Ok(())
     }
 }

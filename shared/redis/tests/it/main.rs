@@ -10,5 +10,6 @@ mod faults;
 mod leases;
 mod loss;
 mod measure;
+mod turns;
 mod wakeups;
 mod world;

@@ -22,7 +22,7 @@ const YOUNG: Duration = Duration::from_secs(60);
 /// A lease that expired so long ago was left alone by every worker that could have taken it up.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 /// Tickets read at a time.
-const TICKETS_MAX: usize = 2_000;
+const TICKETS_MAX: usize = 1_000;
 /// Tickets that the ledger is asked about at a time.
 const ASKED_MAX: usize = 2_000;
 

@@ -117,6 +117,47 @@ async fn a_job_committed_behind_the_scans_back_is_found_by_the_second_look() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_second_look_is_taken_by_another_when_whoever_rebuilt_has_died() {
+    let world = World::simulated().with(&["mail"]).await;
+    // A queue with a history: its rebuild waits for workers, and is seen by others.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    world.lose(&queue("mail")).await;
+    let (mut one, mut other) = (world.repairer(), world.repairer());
+    let (rebuilt, seen) = tokio::join!(one.pass(), other.pass());
+    rebuilt.and(seen).unwrap();
+    assert_eq!(world.claim_ids(&queue("mail")).await, []);
+    drop(one);
+    let late = world.accepted("mail", 1).await;
+    other.pass().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    other.pass().await.unwrap();
+    assert_eq!(world.claim_ids(&queue("mail")).await, [], "it leaves the look to whoever rebuilt");
+    tokio::time::sleep(Duration::from_secs(41)).await;
+    other.pass().await.unwrap();
+    assert_eq!(world.claim_ids(&queue("mail")).await, late);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_look_that_breaks_off_goes_on_and_holds_no_rebuild_up() {
+    let world = World::simulated().with(&["mail"]).await;
+    let faulty = Faulty::new(world.dispatch.clone(), |_| Fate::Answered);
+    let mut repairer = world.repairer_over(faulty.clone());
+    world.lose(&queue("mail")).await;
+    repairer.pass().await.unwrap();
+    let late = world.accepted("mail", 1).await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    faulty.decide_by(|call| if call == "enqueue" { Fate::Lost } else { Fate::Answered });
+    // A new queue meanwhile.
+    let new = world.accepted("reports", 1).await;
+    assert!(repairer.pass().await.is_err());
+    assert_eq!(world.claim_ids(&queue("reports")).await, new);
+    assert_eq!(world.claim_ids(&queue("mail")).await, []);
+    faulty.decide_by(|_| Fate::Answered);
+    repairer.pass().await.unwrap();
+    assert_eq!(world.claim_ids(&queue("mail")).await, late);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rebuild_that_broke_off_is_begun_anew_and_completed() {
     let world = World::new();
     let ids = world.accepted("mail", 12_000).await;
