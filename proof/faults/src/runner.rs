@@ -97,7 +97,9 @@ impl Runner {
     }
 
     async fn play(&self, scenario: &Scenario, seed: u64) -> Result<(Vec<String>, Figures)> {
-        let directory = self.directory.join(format!("{}-{seed}", scenario.name));
+        // Reports name the place within the directory of runs only: they are published.
+        let place = format!("{}-{seed}", scenario.name);
+        let directory = self.directory.join(&place);
         if directory.exists() {
             std::fs::remove_dir_all(&directory)?;
         }
@@ -119,7 +121,7 @@ impl Runner {
             stage.keep_output(&directory)?;
             anyhow::Ok((played?, stage.fallen()))
         };
-        let (evidence, fallen) = playing.await.with_context(|| format!("see {}", directory.display()))?;
+        let (evidence, fallen) = playing.await.with_context(|| format!("see {place} among the runs"))?;
         let violations = checker::check(&evidence, scenario.demands.recovery_max);
         let mut wrong = told(&violations);
         wrong.extend(fallen.into_iter().map(|name| format!("{name} has ended by itself")));
@@ -131,7 +133,7 @@ impl Runner {
             keep(&evidence, &directory)?;
         }
         if !wrong.is_empty() {
-            wrong.push(format!("the evidence is in {}", directory.display()));
+            wrong.push(format!("the evidence is in {place} among the runs"));
         }
         Ok((wrong, figures))
     }
