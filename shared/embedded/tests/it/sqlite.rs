@@ -230,6 +230,34 @@ async fn shell(directory: &Path) -> SqliteConnection {
 }
 
 #[tokio::test]
+async fn what_an_older_version_wrote_is_read_after_the_migration() {
+    static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
+    let directory = tempfile::tempdir().unwrap();
+    let options = SqliteConnectOptions::new().filename(directory.path().join("haul.db")).create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    MIGRATOR.run_to(1, &pool).await.unwrap();
+    let id = mint().next();
+    let before = "INSERT INTO job VALUES (?1, 1, 5, 'default', 'mail', 'echo', x'7b7d', NULL);
+        INSERT INTO failure VALUES (?1, 1, 1, 1, 'no', NULL);
+        INSERT INTO receipt VALUES (?1, ?1, ?1, ?1, 1, 1, 1);
+        INSERT INTO queue VALUES ('default', 'mail', 1, 1);
+        INSERT INTO queue_kind VALUES ('default', 'mail', 'echo')";
+    for statement in before.split(';') {
+        sqlx::query(statement).bind(id.0).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+
+    let ledger = SqliteLedger::open(directory.path()).await.unwrap();
+    let crash = Entry::Crashed(haul_core::JobError::new("killed"), id.created_at());
+    assert_eq!(ledger.load(&[id]).await.unwrap()[0].crashes, 0, "what was written before was no crash");
+    ledger.record(&[Record { attempt: 2, entry: crash, ..success(id) }], ProcessId::NOBODY).await.unwrap();
+    let loaded = ledger.load(&[id]).await.unwrap();
+    assert_eq!((loaded[0].failures, loaded[0].crashes), (2, 1));
+    assert_eq!(ledger.queues().await.unwrap()[0].settings, QueueSettings { paused: true, slots: 1 });
+    assert_eq!(ledger.take_receipts(ProcessId::random(), 10).await.unwrap().len(), 1, "its taker is gone");
+}
+
+#[tokio::test]
 async fn what_was_answered_before_a_kill_is_there_and_nothing_half_written() {
     let directory = tempfile::tempdir().unwrap();
     for round in 1..=3 {
