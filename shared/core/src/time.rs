@@ -111,10 +111,15 @@ impl Clock {
         Timestamp(self.own_ms() + self.offset_ms.load(Ordering::Relaxed))
     }
 
-    /// Takes over a reading of the ledger's clock, for which the process had waited `round_trip`.
+    /// Takes a reading of the ledger's clock into account, for which the process had waited `round_trip`.
+    ///
+    /// A reading is certain to half of its round trip only: the offset moves no further than that makes it. A ledger that
+    /// answers after seconds would otherwise set every clock off by seconds.
     pub fn sync(&self, ledger_now: Timestamp, round_trip: Duration) {
         let half_trip_ms = i64::try_from(round_trip.as_millis() / 2).unwrap_or(0);
-        self.offset_ms.store(ledger_now.as_ms() + half_trip_ms - self.own_ms(), Ordering::Relaxed);
+        let read_ms = ledger_now.as_ms() + half_trip_ms - self.own_ms();
+        let offset_ms = self.offset_ms().clamp(read_ms - half_trip_ms, read_ms + half_trip_ms);
+        self.offset_ms.store(offset_ms, Ordering::Relaxed);
     }
 
     /// How far the machine's clock is behind the ledger's, in milliseconds.
@@ -155,6 +160,22 @@ mod tests {
         let ahead = clock.now().plus(Duration::from_secs(600));
         clock.sync(ahead, Duration::ZERO);
         assert!(clock.now() >= ahead && clock.now().since(ahead) < Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reading_moves_the_clock_only_as_far_as_it_is_certain() {
+        let start = Timestamp::from_ms(1_800_000_000_000);
+        let clock = Clock::simulated(start);
+        // Asked at `start`, answered at once, and five seconds under way: in agreement.
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let now = clock.now();
+        clock.sync(start, Duration::from_secs(5));
+        assert_eq!(clock.now(), now);
+        // A minute ahead, to five seconds.
+        clock.sync(now.plus(Duration::from_secs(60)), Duration::from_secs(10));
+        assert_eq!(clock.now(), now.plus(Duration::from_secs(60)));
+        clock.sync(now, Duration::ZERO);
+        assert_eq!(clock.now(), now);
     }
 
     #[tokio::test(start_paused = true)]
