@@ -148,9 +148,14 @@ impl Supervised {
     pub(crate) fn signal(&mut self, signal: &str) -> Result<()> {
         let since = self.line_count();
         self.order(&format!("signal {signal}"))?;
-        let answer = self.wait_line(since, ORDER_TIMEOUT, |line| {
-            line == "supervisor: nothing runs" || line.starts_with("supervisor: sent ")
-        })?;
+        // The end of the process may be told before the signal that ended it.
+        let answer = self.output.wait(ORDER_TIMEOUT, |state| {
+            let lines = state.lines.iter().filter(|(number, _)| *number >= since).map(|(_, line)| line);
+            let mut answers =
+                lines.filter(|line| *line == "supervisor: nothing runs" || line.starts_with("supervisor: sent "));
+            answers.next().cloned()
+        });
+        let answer = answer.with_context(|| format!("{}: its supervisor did not answer", self.name))?;
         if answer == "supervisor: nothing runs" {
             bail!("{} does not run: no {signal} was sent", self.name);
         }

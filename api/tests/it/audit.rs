@@ -1,7 +1,7 @@
 //! Audits on demand.
 
 use crate::world::{World, queue_ref};
-use haul_core::{Dispatch, Kind};
+use haul_core::{Dispatch, Kind, QueueSettings};
 use serde_json::json;
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -50,9 +50,10 @@ async fn without_a_store_there_is_no_report() {
 impl World {
     async fn rebuild_without_tickets(&self, queue: &str) {
         let (queue, kinds, hold) = (queue_ref(queue), [Kind::new("echo").unwrap()], Duration::from_secs(60));
+        let settings = QueueSettings::default();
         // The ticket of the submit is on its way.
         crate::world::until("the ticket", async || self.dispatch.enqueued.load(Ordering::Relaxed) == 1).await;
-        let token = self.dispatch.begin_rebuild(&queue, &kinds, hold).await.unwrap().unwrap();
-        assert!(self.dispatch.finish_rebuild(&queue, token, false).await.unwrap());
+        let token = self.dispatch.begin_rebuild(&queue, &kinds, &settings, hold).await.unwrap().unwrap();
+        assert!(self.dispatch.finish_rebuild(&queue, token, &settings).await.unwrap());
     }
 }

@@ -241,9 +241,9 @@ impl Dispatch for FaultyDispatch {
         self.up().await?;
         self.inner.remove(queue, tickets).await
     }
-    async fn pause(&self, queue: &QueueRef, paused: bool) -> dispatch::Result<()> {
+    async fn configure(&self, queue: &QueueRef, settings: &QueueSettings) -> dispatch::Result<()> {
         self.up().await?;
-        self.inner.pause(queue, paused).await
+        self.inner.configure(queue, settings).await
     }
     async fn stats(&self, queue: &QueueRef, kinds: &[Kind]) -> dispatch::Result<QueueStats> {
         self.up().await?;
@@ -282,10 +282,11 @@ impl Dispatch for FaultyDispatch {
         &self,
         queue: &QueueRef,
         kinds: &[Kind],
+        settings: &QueueSettings,
         hold: Duration,
     ) -> dispatch::Result<Option<RebuildToken>> {
         self.up().await?;
-        self.inner.begin_rebuild(queue, kinds, hold).await
+        self.inner.begin_rebuild(queue, kinds, settings, hold).await
     }
     async fn rebuild(
         &self,
@@ -297,8 +298,13 @@ impl Dispatch for FaultyDispatch {
         self.up().await?;
         self.inner.rebuild(queue, token, tickets, hold).await
     }
-    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> dispatch::Result<bool> {
+    async fn finish_rebuild(
+        &self,
+        queue: &QueueRef,
+        token: RebuildToken,
+        settings: &QueueSettings,
+    ) -> dispatch::Result<bool> {
         self.up().await?;
-        self.inner.finish_rebuild(queue, token, paused).await
+        self.inner.finish_rebuild(queue, token, settings).await
     }
 }

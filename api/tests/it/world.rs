@@ -8,7 +8,8 @@ use bytes::Bytes;
 use haul_api::{Api, ApiDeps};
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
-    Clock, Dispatch, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef, Readiness, Tenant,
+    Clock, Dispatch, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef, QueueSettings, Readiness,
+    Tenant,
     config::Config,
     dispatch::{ClaimRequest, LeaseToken},
     ledger::{Entry, Record},
@@ -141,7 +142,8 @@ impl World {
         if !self.dispatch.lost(std::slice::from_ref(&queue)).await.unwrap().is_empty() {
             let kinds = std::slice::from_ref(&kind);
             let hold = Duration::from_secs(60);
-            let token = self.dispatch.begin_rebuild(&queue, kinds, hold).await.unwrap().unwrap();
+            let token =
+                self.dispatch.begin_rebuild(&queue, kinds, &QueueSettings::default(), hold).await.unwrap().unwrap();
             let unsettled = self.ledger.unsettled(None, None, 1_000).await.unwrap().jobs;
             let tickets: Vec<_> = unsettled
                 .into_iter()
@@ -154,7 +156,7 @@ impl World {
                 })
                 .collect();
             assert!(self.dispatch.rebuild(&queue, token, &tickets, hold).await.unwrap());
-            assert!(self.dispatch.finish_rebuild(&queue, token, false).await.unwrap());
+            assert!(self.dispatch.finish_rebuild(&queue, token, &QueueSettings::default()).await.unwrap());
         }
         let request = ClaimRequest {
             queue: &queue,

@@ -265,9 +265,9 @@ impl Dispatch for FarDispatch {
         self.call(move |dispatch, _, _| async move { dispatch.remove(&queue, &tickets).await }).await
     }
 
-    async fn pause(&self, queue: &QueueRef, paused: bool) -> dispatch::Result<()> {
-        let queue = queue.clone();
-        self.call(move |dispatch, _, _| async move { dispatch.pause(&queue, paused).await }).await
+    async fn configure(&self, queue: &QueueRef, settings: &QueueSettings) -> dispatch::Result<()> {
+        let (queue, settings) = (queue.clone(), *settings);
+        self.call(move |dispatch, _, _| async move { dispatch.configure(&queue, &settings).await }).await
     }
 
     async fn stats(&self, queue: &QueueRef, kinds: &[Kind]) -> dispatch::Result<QueueStats> {
@@ -315,10 +315,12 @@ impl Dispatch for FarDispatch {
         &self,
         queue: &QueueRef,
         kinds: &[Kind],
+        settings: &QueueSettings,
         hold: Duration,
     ) -> dispatch::Result<Option<RebuildToken>> {
-        let (queue, kinds) = (queue.clone(), kinds.to_vec());
-        self.call(move |dispatch, _, _| async move { dispatch.begin_rebuild(&queue, &kinds, hold).await }).await
+        let (queue, kinds, settings) = (queue.clone(), kinds.to_vec(), *settings);
+        self.call(move |dispatch, _, _| async move { dispatch.begin_rebuild(&queue, &kinds, &settings, hold).await })
+            .await
     }
 
     async fn rebuild(
@@ -332,8 +334,13 @@ impl Dispatch for FarDispatch {
         self.call(move |dispatch, _, _| async move { dispatch.rebuild(&queue, token, &tickets, hold).await }).await
     }
 
-    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> dispatch::Result<bool> {
-        let queue = queue.clone();
-        self.call(move |dispatch, _, _| async move { dispatch.finish_rebuild(&queue, token, paused).await }).await
+    async fn finish_rebuild(
+        &self,
+        queue: &QueueRef,
+        token: RebuildToken,
+        settings: &QueueSettings,
+    ) -> dispatch::Result<bool> {
+        let (queue, settings) = (queue.clone(), *settings);
+        self.call(move |dispatch, _, _| async move { dispatch.finish_rebuild(&queue, token, &settings).await }).await
     }
 }

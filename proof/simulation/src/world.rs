@@ -271,8 +271,8 @@ impl World {
     /// An operator's wish: in the ledger, and then in the dispatch.
     async fn pause(&self, at: usize, paused: bool) {
         let change = QueueChange { paused: Some(paused), ..QueueChange::default() };
-        if let Ok(Some(_)) = self.ledger.configure_queue(&queue(at), &change).await {
-            drop(self.dispatch.as_dispatch().pause(&queue(at), paused).await);
+        if let Ok(Some(settings)) = self.ledger.configure_queue(&queue(at), &change).await {
+            drop(self.dispatch.as_dispatch().configure(&queue(at), &settings).await);
         }
     }
 

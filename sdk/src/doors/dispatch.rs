@@ -3,7 +3,7 @@
 use super::Closed;
 use async_trait::async_trait;
 use haul_core::{
-    Dispatch, JobId, Kind, ProcessId, QueueRef,
+    Dispatch, JobId, Kind, ProcessId, QueueRef, QueueSettings,
     dispatch::{
         Chore, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, Result, ScanCursor, ScanPage,
         Settlement, Ticket,
@@ -61,8 +61,8 @@ impl Dispatch for DispatchDoor {
     async fn remove(&self, queue: &QueueRef, tickets: &[(Kind, JobId)]) -> Result<()> {
         self.get()?.remove(queue, tickets).await
     }
-    async fn pause(&self, queue: &QueueRef, paused: bool) -> Result<()> {
-        self.get()?.pause(queue, paused).await
+    async fn configure(&self, queue: &QueueRef, settings: &QueueSettings) -> Result<()> {
+        self.get()?.configure(queue, settings).await
     }
     async fn stats(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<QueueStats> {
         self.get()?.stats(queue, kinds).await
@@ -100,14 +100,20 @@ impl Dispatch for DispatchDoor {
     async fn lost(&self, queues: &[QueueRef]) -> Result<Vec<QueueRef>> {
         self.get()?.lost(queues).await
     }
-    async fn begin_rebuild(&self, queue: &QueueRef, kinds: &[Kind], hold: Duration) -> Result<Option<RebuildToken>> {
-        self.get()?.begin_rebuild(queue, kinds, hold).await
+    async fn begin_rebuild(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        settings: &QueueSettings,
+        hold: Duration,
+    ) -> Result<Option<RebuildToken>> {
+        self.get()?.begin_rebuild(queue, kinds, settings, hold).await
     }
     async fn rebuild(&self, queue: &QueueRef, token: RebuildToken, tickets: &[Ticket], hold: Duration) -> Result<bool> {
         self.get()?.rebuild(queue, token, tickets, hold).await
     }
-    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> Result<bool> {
-        self.get()?.finish_rebuild(queue, token, paused).await
+    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, settings: &QueueSettings) -> Result<bool> {
+        self.get()?.finish_rebuild(queue, token, settings).await
     }
 }
 
@@ -121,12 +127,12 @@ mod tests {
     async fn what_comes_back_behind_the_door_is_as_lost_as_a_replaced_server() {
         let memory = || Arc::new(MemoryDispatch::new(Arc::new(Clock::new())));
         let door = DispatchDoor::new("closed");
-        let queues = [QueueRef::default()];
+        let (queues, settings) = ([QueueRef::default()], QueueSettings::default());
         assert!(matches!(door.lost(&queues).await, Err(DispatchError::Unavailable(_))));
 
         door.open(memory());
-        let token = door.begin_rebuild(&queues[0], &[], Duration::from_secs(5)).await.unwrap().unwrap();
-        assert!(door.finish_rebuild(&queues[0], token, false).await.unwrap());
+        let token = door.begin_rebuild(&queues[0], &[], &settings, Duration::from_secs(5)).await.unwrap().unwrap();
+        assert!(door.finish_rebuild(&queues[0], token, &settings).await.unwrap());
         assert_eq!(door.lost(&queues).await.unwrap(), []);
 
         door.close("closed again");

@@ -8,6 +8,7 @@ use crate::{
     id::{JobId, ProcessId},
     job::Priority,
     name::{Kind, QueueRef},
+    queue::QueueSettings,
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -208,14 +209,14 @@ pub struct RebuildToken(pub Uuid);
 /// declared.
 #[async_trait]
 pub trait Dispatch: Send + Sync + 'static {
-    /// Makes tickets claimable when they are due, in the order given among equals, and wakes an idle worker of each of
+    /// Makes tickets claimable when they are due, in the order given among equals of a slot, and wakes an idle worker of each of
     /// their kinds, also for what is due later: it may be due sooner than what that worker waits for. A ticket whose job
     /// is leased is skipped. A ticket that waits already may be kept twice: that costs a read, no more. A queue
     /// that is [`QueueState::Lost`] takes tickets too, and then every waiting worker is woken for it: it may be new.
     async fn enqueue(&self, queue: &QueueRef, tickets: &[Ticket]) -> Result<()>;
 
     /// Moves tickets into leases, atomically: lowest priority number first; within one, expired leases first, then the
-    /// oldest head among the kinds. Tickets that have become due and leases that have expired are promoted first, a
+    /// oldest head among the kinds. A queue that is split keeps that order within each of its slots. Tickets that have become due and leases that have expired are promoted first, a
     /// bounded number per call. When it leaves ready tickets of any of these kinds behind, it wakes another worker; when it finds less
     /// than it asked for, the next enqueue wakes this one.
     async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim>;
@@ -231,8 +232,10 @@ pub trait Dispatch: Send + Sync + 'static {
     /// Takes tickets away, as far as that is cheap: delayed ones surely, ready ones may still be claimed once. Leases stay.
     async fn remove(&self, queue: &QueueRef, tickets: &[(Kind, JobId)]) -> Result<()>;
 
-    /// Pauses or resumes the queue: a paused one gives out nothing; its leases go on. Resuming wakes its idle workers.
-    async fn pause(&self, queue: &QueueRef, paused: bool) -> Result<()>;
+    /// Brings the queue in line with what the ledger says of it. A paused one gives out nothing; its leases go on.
+    /// Resuming wakes its idle workers. A dispatch that keeps tickets by slot has to part them anew when their number
+    /// changes: then the queue becomes [`QueueState::Lost`], until a rebuild fills it under the new number.
+    async fn configure(&self, queue: &QueueRef, settings: &QueueSettings) -> Result<()>;
 
     /// How much waits, over the given kinds.
     async fn stats(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<QueueStats>;
@@ -276,13 +279,21 @@ pub trait Dispatch: Send + Sync + 'static {
     async fn lost(&self, queues: &[QueueRef]) -> Result<Vec<QueueRef>>;
 
     /// Begins a rebuild: the queue becomes [`QueueState::Lost`], its waiting tickets of these kinds are dropped, its leases stay.
+    /// When the settings split it over another number of slots than before, leases may go too: their holders take them up
+    /// again, by [`Dispatch::extend`].
     /// `None` while another rebuild of the queue is under way. The right ends after `hold` unless [`Dispatch::rebuild`] renews it.
-    async fn begin_rebuild(&self, queue: &QueueRef, kinds: &[Kind], hold: Duration) -> Result<Option<RebuildToken>>;
+    async fn begin_rebuild(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        settings: &QueueSettings,
+        hold: Duration,
+    ) -> Result<Option<RebuildToken>>;
 
     /// Enqueues tickets of a rebuild and renews its right. `false`: the right was lost, nothing was done.
     async fn rebuild(&self, queue: &QueueRef, token: RebuildToken, tickets: &[Ticket], hold: Duration) -> Result<bool>;
 
     /// Ends a rebuild: sets what the ledger says of the queue, lets claims begin and wakes its idle workers. `false`: the
     /// right was lost.
-    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> Result<bool>;
+    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, settings: &QueueSettings) -> Result<bool>;
 }

@@ -2,7 +2,7 @@
 //! `cargo bench -p haul-embedded --bench memory`
 
 use haul_core::{
-    Clock, Dispatch, IdMint, Kind, Priority, ProcessId, QueueRef,
+    Clock, Dispatch, IdMint, Kind, Priority, ProcessId, QueueRef, QueueSettings,
     dispatch::{ClaimRequest, Lease, LeaseToken, Next, Settlement, Ticket},
 };
 use haul_embedded::MemoryDispatch;
@@ -33,8 +33,9 @@ async fn run(count: usize, delay: Option<Duration>) -> Done {
     let dispatch = MemoryDispatch::new(clock.clone());
     let mint = IdMint::new(clock.clone());
     let (queue, kind, worker) = (QueueRef::default(), Kind::new("echo")?, ProcessId::random());
-    let token = dispatch.begin_rebuild(&queue, &[], Duration::from_secs(1)).await?.ok_or("taken")?;
-    dispatch.finish_rebuild(&queue, token, false).await?;
+    let token =
+        dispatch.begin_rebuild(&queue, &[], &QueueSettings::default(), Duration::from_secs(1)).await?.ok_or("taken")?;
+    dispatch.finish_rebuild(&queue, token, &QueueSettings::default()).await?;
 
     let (mut enqueue, mut claim, mut extend, mut settle) =
         (Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default());

@@ -3,7 +3,8 @@
 -- kinds. First promotes what has become due or has expired. Costs what it takes, however much waits.
 --
 -- KEYS   prelude.lua
--- ARGV   worker, token, lease_ms, limit, then the room for each kind
+-- ARGV   worker, token, lease_ms, limit, then the room for each kind. A limit of 0 takes nothing, and wakes others for what is
+--        there.
 -- reply  'ready', 'paused' or 'lost'; in how many ms the next ticket is due or lease expires (-1: none is known); then
 --        a string per ticket: its id, its priority, 's' for a suspect or '-', the number of its kind
 local worker, token, lease_until, left = ARGV[1], ARGV[2], now + ARGV[3], tonumber(ARGV[4])
@@ -12,10 +13,9 @@ for kind = 1, kinds do
   room[kind] = tonumber(ARGV[4 + kind])
 end
 
-local state = redis.call('HMGET', STATE, 'marker', 'paused')
-if not state[1] or state[2] then
+if not state[MARKER] or state[PAUSED] then
   register(ALL_IDLE, worker)
-  return { state[1] and 'paused' or 'lost', -1 }
+  return { state[MARKER] and 'paused' or 'lost', -1 }
 end
 
 -- How many due tickets and expired leases one call promotes, and how many leased duplicates it drops, at most.

@@ -9,8 +9,7 @@ local lost = nil
 
 local function queue_is_lost()
   if lost == nil then
-    local marker = redis.call('HGET', STATE, 'marker')
-    lost = not marker or marker ~= run_id()
+    lost = not state[MARKER] or state[MARKER] ~= run_id()
   end
   return lost
 end

@@ -9,7 +9,7 @@ if redis.call('GET', REBUILD) ~= ARGV[1] then
 end
 redis.call('DEL', REBUILD)
 redis.call('DEL', STATE)
-redis.call('HSET', STATE, 'marker', run_id())
+redis.call('HSET', STATE, 'marker', run_id(), 'slots', counted)
 if ARGV[2] == 'paused' then
   redis.call('HSET', STATE, 'paused', 1)
 else

@@ -1,7 +1,12 @@
 -- Shared by every script: the keys, the server's clock, and the steps that more than one operation takes. It is put in
 -- front of each script, after its `#!lua` line, which makes a script that may not write fail before it has begun.
 --
--- KEYS   [1] state    hash: marker (the server's run id at the last finished rebuild), paused, announced
+-- A queue may be split over several slots. Each is a queue of its own here: all its keys carry the same hash tag,
+-- {tenant/queue} for the first slot and {tenant/queue:1} and so on for the others. Each knows over how many slots the queue is
+-- split: whoever counts with another number would look for tickets in the wrong one, or leave them where nobody looks.
+--
+-- KEYS   [1] state    hash: marker (the server's run id at the last finished rebuild), slots, paused, announced; in the first
+--                     slot also was: the most slots that a rebuild has not emptied yet
 --        [2] idle     sorted set: workers that found too little, or that a paused or lost queue turned away, by expiry
 --        [3] rebuild  string: token of the rebuild under way; expires
 --        then 15 for each kind that the call names:
@@ -11,6 +16,9 @@
 --        SUSPECT      sorted set: ids whose lease expired, by priority
 --        IDLE         sorted set: those of them that have room for the kind, by expiry
 --        READY + 0..9 lists: ids, one list for each priority
+--
+-- ARGV   ends in the number of slots that the caller counts with, 0 for whatever it is; it is taken off here. When the queue
+--        has another number nothing is done, and the reply is the error SLOTS with that number.
 --
 -- An id is its 16 bytes, a token too. A worker is '<process>/<worker>', each 32 hexadecimal digits. Times are
 -- milliseconds on the server's clock. No call names more than 1,000 tickets or 1,000 kinds.
@@ -22,6 +30,13 @@ local DUE, EXPIRY, LEASE, SUSPECT, IDLE, READY = 1, 2, 3, 4, 5, 6
 local ANCHOR = string.rep('-', 65)
 
 local kinds = (#KEYS - 3) / 15
+local counted = table.remove(ARGV)
+local SLOTS, MARKER, PAUSED, ANNOUNCED = 1, 2, 3, 4
+local state = counted == '0' and {} or redis.call('HMGET', STATE, 'slots', 'marker', 'paused', 'announced')
+-- A slot that was emptied with its server knows of no number. Any will do until it is rebuilt.
+if state[SLOTS] and state[SLOTS] ~= counted then
+  return redis.error_reply('SLOTS ' .. state[SLOTS])
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -78,25 +93,32 @@ end
 
 local woken = {}
 
+-- The queue's name, without the slot's number.
+local function queue()
+  return STATE:match('{([^:}]*)')
+end
+
 -- Wakes a worker, once per call. Whether it may have heard: a lone server knows of all who listen, a cluster's node does
 -- not.
 local function tell(worker)
   if woken[worker] == nil then
-    local message = worker:sub(34) .. ' ' .. STATE:match('{(.-)}')
+    local message = worker:sub(34) .. ' ' .. queue()
     woken[worker] = redis.call('PUBLISH', 'haul:wake:' .. worker:sub(1, 32), message) > 0
       or redis.call('INFO', 'cluster'):find('cluster_enabled:1', 1, true) ~= nil
   end
   return woken[worker]
 end
 
--- Takes up to `count` workers out of the idle ones, those that wait longest first, and wakes them.
+-- Takes up to `count` workers out of the idle ones, those that wait longest first, and wakes them. Returns how many of
+-- `count` were not found.
 local function wake(idle, count)
   redis.call('ZREMRANGEBYSCORE', idle, '-inf', now)
   while count > 0 do
     local worker = redis.call('ZPOPMIN', idle)[1]
-    if not worker then return end
+    if not worker then break end
     if tell(worker) then count = count - 1 end
   end
+  return count
 end
 
 -- Puts tickets where their time says: `entries` is score, id, score, id, ... as in DUE. Wakes when any can be claimed

@@ -3,8 +3,9 @@
 --
 -- KEYS   prelude.lua
 -- ARGV   none
--- reply  'ok'
+-- reply  'woken', or 'nobody'
+local left = 0
 for kind = 1, kinds do
-  wake(key(kind, IDLE), 1)
+  left = left + wake(key(kind, IDLE), 1)
 end
-return 'ok'
+return left < kinds and 'woken' or 'nobody'

@@ -3,6 +3,7 @@
 //! Names of tenants, queues and kinds hold no `:`, `/`, `{` or `}`, so that nothing here needs quoting and no two
 //! queues share a key.
 
+use crate::slots::Slot;
 use haul_core::{Kind, Queue, QueueRef, Tenant, dispatch::Chore};
 use redis::RedisWrite;
 use uuid::Uuid;
@@ -26,23 +27,23 @@ pub(crate) fn count(kinds: usize) -> usize {
 }
 
 /// Writes the keys in the order that `lua/prelude.lua` reads them.
-pub(crate) fn write<'a>(to: &mut impl RedisWrite, queue: &QueueRef, kinds: impl IntoIterator<Item = &'a Kind>) {
+pub(crate) fn write<'a>(to: &mut impl RedisWrite, slot: Slot<'_>, kinds: impl IntoIterator<Item = &'a Kind>) {
     for name in ["state", "idle", "rebuild"] {
-        to.write_arg_fmt(format_args!("haul:{{{queue}}}:{name}"));
+        to.write_arg_fmt(format_args!("haul:{{{slot}}}:{name}"));
     }
     for kind in kinds {
         for name in ["due", "expiry", "lease", "suspect", "idle"] {
-            to.write_arg_fmt(format_args!("haul:{{{queue}}}:{name}:{kind}"));
+            to.write_arg_fmt(format_args!("haul:{{{slot}}}:{name}:{kind}"));
         }
         for priority in 0..10 {
-            to.write_arg_fmt(format_args!("haul:{{{queue}}}:ready:{priority}:{kind}"));
+            to.write_arg_fmt(format_args!("haul:{{{slot}}}:ready:{priority}:{kind}"));
         }
     }
 }
 
-/// Writes the key of a queue's state alone.
-pub(crate) fn write_state(to: &mut impl RedisWrite, queue: &QueueRef) {
-    to.write_arg_fmt(format_args!("haul:{{{queue}}}:state"));
+/// Writes the key of a slot's state alone.
+pub(crate) fn write_state(to: &mut impl RedisWrite, slot: Slot<'_>) {
+    to.write_arg_fmt(format_args!("haul:{{{slot}}}:state"));
 }
 
 /// Writes the key of whose turn it is.
@@ -73,15 +74,18 @@ mod tests {
     }
 
     #[test]
-    fn every_key_of_a_queue_carries_its_hash_tag() {
-        let mut cmd = redis::Cmd::new();
+    fn every_key_of_a_slot_carries_its_hash_tag() {
         let kinds = [Kind::new("echo").unwrap(), Kind::new("http.request").unwrap()];
-        write(&mut cmd, &QueueRef::default(), &kinds);
-        let keys: Vec<_> = cmd.args_iter().collect();
-        assert_eq!(keys.len(), count(kinds.len()));
-        for key in keys {
-            let redis::Arg::Simple(key) = key else { panic!("not a key") };
-            assert!(key.starts_with(b"haul:{default/default}:"));
+        let tags = ["haul:{default/default}:", "haul:{default/default:1}:"];
+        for (slot, tag) in Slot::all(&QueueRef::default(), 2).zip(tags) {
+            let mut cmd = redis::Cmd::new();
+            write(&mut cmd, slot, &kinds);
+            let keys: Vec<_> = cmd.args_iter().collect();
+            assert_eq!(keys.len(), count(kinds.len()));
+            for key in keys {
+                let redis::Arg::Simple(key) = key else { panic!("not a key") };
+                assert!(key.starts_with(tag.as_bytes()));
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! [`RedisDispatch`] keeps the promises of [`haul_core::Dispatch`] with one Lua script per operation, in `lua/`: each is
 //! atomic, declares every key it touches, reads the server's clock, and does a bounded amount of work. All keys of a
-//! queue share one hash tag (`haul:{tenant/queue}:...`), so that a queue is one slot of a cluster. `lua/prelude.lua`
-//! says what the keys are.
+//! queue share one hash tag (`haul:{tenant/queue}:...`), so that a queue is one slot of a cluster, unless it is split over
+//! several. `lua/prelude.lua` says what the keys are.
 //!
 //! It will not wait for a server that is not there yet (the caller retries [`RedisDispatch::connect`]), will not retry a
 //! call (a failed one has an unknown effect, which leases cover), and keeps nothing in Redis that the ledger could not
@@ -16,6 +16,7 @@
 //! | `sentinel` | who the master is |
 //! | `guard` | that the servers are still those that were let in, and still the masters |
 //! | `link` | the connection: reconnects, timeouts, what an error means |
+//! | `slots`, `spread` | queues that are split over several slots |
 //! | `script`, `keys`, `tickets` | how a call is put into one command |
 //! | `replies`, `scan` | how the longer answers are read |
 //! | `dispatch` | the operations |
@@ -31,6 +32,8 @@ mod replies;
 mod scan;
 mod script;
 mod sentinel;
+mod slots;
+mod spread;
 mod tickets;
 mod wakeups;
 

@@ -25,6 +25,23 @@ use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 
+/// Why a call has no answer.
+pub(crate) enum CallError {
+    /// The queue is split over so many slots; nothing was done.
+    Slots(u16),
+    /// Something else.
+    Failed(DispatchError),
+}
+
+impl From<CallError> for DispatchError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Slots(_) => Self::Unavailable("the queue was just split anew".into()),
+            CallError::Failed(error) => error,
+        }
+    }
+}
+
 /// How long the network may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
@@ -92,8 +109,9 @@ impl Link {
     }
 
     /// Calls a script.
-    pub(crate) async fn call<T: FromRedisValue>(&self, call: &Call) -> Result<T> {
-        self.verdict.check()?;
+    pub(crate) async fn call<T: FromRedisValue>(&self, call: Call) -> std::result::Result<T, CallError> {
+        self.verdict.check().map_err(CallError::Failed)?;
+        let call = call.seal();
         let answer = async {
             match self.wire.query(call.cmd()).await {
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
@@ -102,11 +120,14 @@ impl Link {
                 answer => answer,
             }
         };
-        let answer = in_time(self.wire.timeouts().response, answer).await;
-        if answer.is_err() {
-            self.verdict.doubt();
-        }
-        answer
+        let error = match timeout(self.wire.timeouts().response, answer).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) if error.code() == Some("SLOTS") => return Err(CallError::Slots(slots(&error))),
+            Ok(Err(error)) => failed(error),
+            Err(elapsed) => DispatchError::Unavailable(elapsed.into()),
+        };
+        self.verdict.doubt();
+        Err(CallError::Failed(error))
     }
 }
 
@@ -254,6 +275,12 @@ pub(crate) async fn in_time<T>(limit: Duration, answer: impl Future<Output = Red
         Ok(answer) => answer.map_err(failed),
         Err(elapsed) => Err(DispatchError::Unavailable(elapsed.into())),
     }
+}
+
+/// The number behind the error `SLOTS`; redis may add where in the script it was made.
+fn slots(error: &RedisError) -> u16 {
+    let number = error.detail().and_then(|detail| detail.split([' ', ',']).next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(1)
 }
 
 fn is_replica(error: &RedisError) -> bool {

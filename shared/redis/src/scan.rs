@@ -1,8 +1,11 @@
 //! Scans: where one goes on, and how a page is read.
 
-use crate::script::{self, Call};
+use crate::{
+    script::{self, Call},
+    slots::Slot,
+};
 use haul_core::{
-    JobId, Kind, QueueRef,
+    JobId, Kind,
     dispatch::{Place, ScanCursor, ScanPage, Seen},
 };
 use redis::Value;
@@ -14,7 +17,42 @@ const ENTRIES_MAX: usize = 2_000;
 /// Kinds that one call looks at, most of which may have nothing.
 const KINDS_MAX: usize = 50;
 
-/// Where a scan is: see `lua/scan.lua`.
+/// Where a scan of a queue is: slot by slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) slot: u16,
+    /// How many slots the queue had when the scan began.
+    pub(crate) of: u16,
+    pub(crate) position: Position,
+}
+
+impl Cursor {
+    /// `None` when the cursor is not one of ours.
+    pub(crate) fn read(ScanCursor(cursor): &ScanCursor) -> Option<Self> {
+        let (slots, position) = cursor.split_once(' ')?;
+        let (slot, of) = slots.split_once('/')?;
+        let (slot, of) = (slot.parse().ok()?, of.parse().ok()?);
+        (slot < of).then_some(Self { slot, of, position: Position::read(position)? })
+    }
+
+    fn write(&self) -> ScanCursor {
+        ScanCursor(format!("{}/{} {}", self.slot, self.of, self.position.words()))
+    }
+
+    /// A page of this slot, and where the next one is: in this slot, or in the one after it.
+    pub(crate) fn page(&self, tickets: Vec<Seen>, position: Option<Position>) -> ScanPage {
+        let next = match position {
+            Some(position) => Some(Self { position, ..*self }),
+            None => {
+                let next = Self { slot: self.slot + 1, of: self.of, position: Position::begin() };
+                (next.slot < next.of).then_some(next)
+            }
+        };
+        ScanPage { tickets, next: next.map(|next| next.write()) }
+    }
+}
+
+/// Where a scan of a slot is: see `lua/scan.lua`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
     /// From 0, among the kinds that the scan names.
@@ -25,11 +63,13 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// `None` when the cursor is not one of ours.
-    pub(crate) fn read(cursor: Option<&ScanCursor>) -> Option<Self> {
-        let Some(ScanCursor(cursor)) = cursor else {
-            return Some(Self { kind: 0, section: 1, position: "0".into(), last: None });
-        };
+    /// Where a scan of a slot begins.
+    pub(crate) fn begin() -> Self {
+        Self { kind: 0, section: 1, position: "0".into(), last: None }
+    }
+
+    /// `None` when that is not one of ours.
+    fn read(cursor: &str) -> Option<Self> {
         let mut words = cursor.split(' ');
         let (kind, section) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         let position = words.next()?.to_owned();
@@ -37,10 +77,10 @@ impl Position {
         Some(Self { kind, section, position, last })
     }
 
-    fn cursor(&self) -> ScanCursor {
+    fn words(&self) -> String {
         let Self { kind, section, position, last } = self;
         let last = last.map(|last| format!(" {}", last.simple())).unwrap_or_default();
-        ScanCursor(format!("{kind} {section} {position}{last}"))
+        format!("{kind} {section} {position}{last}")
     }
 
     /// The kinds of which this page may tell.
@@ -49,15 +89,15 @@ impl Position {
         &rest[..rest.len().min(KINDS_MAX)]
     }
 
-    pub(crate) fn call(&self, queue: &QueueRef, kinds: &[Kind], limit: usize) -> Call {
-        let mut call = Call::new(&script::SCAN, queue, self.kinds(kinds));
+    pub(crate) fn call(&self, slot: Slot<'_>, kinds: &[Kind], limit: usize) -> Call {
+        let mut call = Call::new(&script::SCAN, slot, self.kinds(kinds));
         call.arg(limit.clamp(1, ENTRIES_MAX)).arg(1).arg(self.section).arg(&self.position);
         call.bytes(self.last.as_ref().map_or(&[], |last| last.as_bytes().as_slice()));
         call
     }
 
     /// The reply of `scan.lua` to [`Position::call`]. `None`: not what the script promises.
-    pub(crate) fn page(&self, kinds: &[Kind], reply: &[Value]) -> Option<ScanPage> {
+    pub(crate) fn page(&self, kinds: &[Kind], reply: &[Value]) -> Option<(Vec<Seen>, Option<Self>)> {
         let [kind, section, position, last, runs @ ..] = reply else { return None };
         let next = Self {
             kind: self.kind + number(kind)?.checked_sub(1)?,
@@ -89,8 +129,8 @@ impl Position {
                 tickets.push(Seen { id: JobId(Uuid::from_slice(id).ok()?), kind: kind.clone(), place });
             }
         }
-        let next = (next.kind < kinds.len()).then(|| next.cursor());
-        Some(ScanPage { tickets, next })
+        let next = (next.kind < kinds.len()).then_some(next);
+        Some((tickets, next))
     }
 }
 
@@ -132,8 +172,11 @@ mod tests {
             Position { kind: 0, section: 1, position: "17000000000005".into(), last: Some(Uuid::from_u128(7)) },
         ];
         for position in positions {
-            assert_eq!(Position::read(Some(&position.cursor())), Some(position));
+            let cursor = Cursor { slot: 2, of: 4, position };
+            assert_eq!(Cursor::read(&cursor.write()), Some(cursor));
         }
-        assert_eq!(Position::read(Some(&ScanCursor("else".into()))), None);
+        for other in ["else", "0/0 1 1 0", "1/1 1 1 0", "1 1 0"] {
+            assert_eq!(Cursor::read(&ScanCursor(other.into())), None);
+        }
     }
 }

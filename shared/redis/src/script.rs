@@ -3,8 +3,8 @@
 //! A call goes out as `EVALSHA`. A server that does not know the script (new, restarted, flushed, another node of a
 //! cluster) gets the whole text with the same arguments as `EVAL`, which is atomic with running it.
 
-use crate::keys;
-use haul_core::{Kind, QueueRef, dispatch::Chore};
+use crate::{keys, slots::Slot};
+use haul_core::{Kind, dispatch::Chore};
 use redis::{Arg, Cmd, RedisWrite, ToRedisArgs};
 use std::sync::LazyLock;
 
@@ -36,12 +36,12 @@ macro_rules! scripts {
 scripts! {
     BEGIN_REBUILD from "begin_rebuild.lua",
     CLAIM from "claim.lua",
+    CONFIGURE from "configure.lua",
     ENQUEUE from "enqueue.lua",
     EXTEND from "extend.lua",
     FINISH_REBUILD from "finish_rebuild.lua",
     LEASED from "leased.lua",
     LOST from "lost.lua",
-    PAUSE from "pause.lua",
     REBUILD from "rebuild.lua",
     REMOVE from "remove.lua",
     RUNNING from "running.lua",
@@ -56,40 +56,41 @@ scripts! {
 pub(crate) struct Call {
     script: &'static Script,
     cmd: Cmd,
+    of: u16,
 }
 
 impl Call {
-    /// A call with the keys of a queue and of these kinds.
-    pub(crate) fn new<'a, Kinds>(script: &'static Script, queue: &QueueRef, kinds: Kinds) -> Self
+    /// A call with the keys of a slot and of these kinds.
+    pub(crate) fn new<'a, Kinds>(script: &'static Script, slot: Slot<'_>, kinds: Kinds) -> Self
     where
         Kinds: IntoIterator<Item = &'a Kind, IntoIter: ExactSizeIterator>,
     {
         let kinds = kinds.into_iter();
-        let mut call = Self::begin(script, keys::count(kinds.len()));
-        keys::write(&mut call.cmd, queue, kinds);
+        let mut call = Self::begin(script, keys::count(kinds.len()), slot.of);
+        keys::write(&mut call.cmd, slot, kinds);
         call
     }
 
-    /// A call with the state keys of several queues.
-    pub(crate) fn on_states(script: &'static Script, queues: &[QueueRef]) -> Self {
-        let mut call = Self::begin(script, queues.len());
-        for queue in queues {
-            keys::write_state(&mut call.cmd, queue);
+    /// A call with the state keys of several slots, however many their queues have.
+    pub(crate) fn on_states(script: &'static Script, slots: &[Slot<'_>]) -> Self {
+        let mut call = Self::begin(script, slots.len(), 0);
+        for slot in slots {
+            keys::write_state(&mut call.cmd, *slot);
         }
         call
     }
 
     /// A call about a chore, which is of no queue.
     pub(crate) fn on_turn(script: &'static Script, chore: Chore) -> Self {
-        let mut call = Self::begin(script, 1);
+        let mut call = Self::begin(script, 1, 0);
         keys::write_turn(&mut call.cmd, chore);
         call
     }
 
-    fn begin(script: &'static Script, keys: usize) -> Self {
+    fn begin(script: &'static Script, keys: usize, of: u16) -> Self {
         let mut cmd = redis::cmd("EVALSHA");
         cmd.arg(&script.sha1).arg(keys);
-        Self { script, cmd }
+        Self { script, cmd, of }
     }
 
     /// Adds an argument.
@@ -104,6 +105,20 @@ impl Call {
         self
     }
 
+    /// Ends the arguments, with the number of slots that the call counts with.
+    pub(crate) fn seal(mut self) -> Sealed {
+        self.cmd.arg(self.of);
+        Sealed { script: self.script, cmd: self.cmd }
+    }
+}
+
+/// A call that is ready to be sent.
+pub(crate) struct Sealed {
+    script: &'static Script,
+    cmd: Cmd,
+}
+
+impl Sealed {
     /// The command.
     pub(crate) fn cmd(&self) -> &Cmd {
         &self.cmd

@@ -1,10 +1,14 @@
 //! How tickets, leases and ids are laid out as arguments: grouped by kind, because everything in Redis is.
 
-use crate::script::{Call, Script};
+use crate::{
+    script::{Call, Script},
+    slots::Slot,
+};
 use haul_core::{
-    JobId, Kind, Priority, QueueRef, Timestamp,
+    JobId, Kind, Priority, Timestamp,
     dispatch::{Lease, Next, Settlement, Ticket},
 };
+use redis::Value;
 use std::collections::HashMap;
 
 /// The most that one call carries: a script runs alone in its server, for a millisecond or so.
@@ -37,8 +41,8 @@ impl<'a, T> ByKind<'a, T> {
         by_kind
     }
 
-    fn call(&self, script: &'static Script, queue: &QueueRef) -> Call {
-        Call::new(script, queue, self.kinds.iter().copied())
+    fn call(&self, script: &'static Script, slot: Slot<'_>) -> Call {
+        Call::new(script, slot, self.kinds.iter().copied())
     }
 
     /// Each group with its kind's number as Lua counts, from 1.
@@ -46,13 +50,29 @@ impl<'a, T> ByKind<'a, T> {
         self.groups.iter().enumerate().map(|(number, group)| (number + 1, group.as_slice()))
     }
 
-    /// Answers that came kind by kind, in the order of the entries.
-    fn in_order<A: Copy>(&self, answers: &[A]) -> Option<Vec<A>> {
-        let mut starts: Vec<usize> = Vec::with_capacity(self.groups.len());
+    /// A call, whose answer is `yes` where there is one for each entry, or one for all.
+    fn asked(self, call: Call, yes: &'static str) -> Asked {
+        let counts = self.groups.iter().map(Vec::len).collect();
+        Asked { call, yes, order: Order { places: self.places, counts } }
+    }
+}
+
+/// In which order the entries of a call stood before they were grouped.
+pub(crate) struct Order {
+    /// The number of each one's kind.
+    places: Vec<usize>,
+    /// How many there are of each kind.
+    counts: Vec<usize>,
+}
+
+impl Order {
+    /// Answers that came kind by kind, in the order of the entries. `None` when there are not as many.
+    fn restore<A: Copy>(&self, answers: &[A]) -> Option<Vec<A>> {
+        let mut starts: Vec<usize> = Vec::with_capacity(self.counts.len());
         let mut total = 0;
-        for group in &self.groups {
+        for count in &self.counts {
             starts.push(total);
-            total += group.len();
+            total += count;
         }
         let next = |number: &usize| {
             let answer = answers.get(starts[*number]).copied();
@@ -63,24 +83,32 @@ impl<'a, T> ByKind<'a, T> {
     }
 }
 
-/// A call whose answers, one per entry, come kind by kind.
-pub(crate) struct Asked<'a> {
+/// A call about entries.
+pub(crate) struct Asked {
     pub(crate) call: Call,
-    order: ByKind<'a, &'a JobId>,
+    pub(crate) yes: &'static str,
+    pub(crate) order: Order,
 }
 
-impl Asked<'_> {
-    /// Whether each entry was answered with `yes`, in the order asked. `None` when the answers are not as many.
-    pub(crate) fn read(&self, answers: &[String], yes: &str) -> Option<Vec<bool>> {
-        let answers: Vec<bool> = answers.iter().map(|answer| answer == yes).collect();
-        self.order.in_order(&answers)
+impl Order {
+    /// Whether each entry was answered with `yes`: there is an answer for each, kind by kind, or one for all. `None` when
+    /// that cannot be read.
+    pub(crate) fn read(&self, reply: &Value, yes: &str) -> Option<Vec<bool>> {
+        let is_yes = |word: &Value| match word {
+            Value::BulkString(word) => Some(word == yes.as_bytes()),
+            _ => None,
+        };
+        match reply {
+            Value::Array(words) => self.restore(&words.iter().map(is_yes).collect::<Option<Vec<_>>>()?),
+            word => Some(vec![is_yes(word)?; self.places.len()]),
+        }
     }
 }
 
 /// A call that adds tickets; `head` are the arguments before them.
-pub(crate) fn adding(script: &'static Script, queue: &QueueRef, head: &[&[u8]], tickets: &[Ticket]) -> Call {
-    let by_kind = ByKind::new(tickets.iter().map(|ticket| (&ticket.kind, ticket)));
-    let mut call = by_kind.call(script, queue);
+pub(crate) fn adding(script: &'static Script, slot: Slot<'_>, head: &[&[u8]], tickets: &[&Ticket]) -> Asked {
+    let by_kind = ByKind::new(tickets.iter().map(|ticket| (&ticket.kind, *ticket)));
+    let mut call = by_kind.call(script, slot);
     for arg in head {
         call.bytes(arg);
     }
@@ -105,31 +133,26 @@ pub(crate) fn adding(script: &'static Script, queue: &QueueRef, head: &[&[u8]], 
             }
         }
     }
-    call
+    by_kind.asked(call, "ok")
 }
 
-/// A call about jobs; `script` answers for each of them, or for none.
-pub(crate) fn asking<'a>(script: &'static Script, queue: &QueueRef, tickets: &'a [(Kind, JobId)]) -> Asked<'a> {
-    let order = ByKind::new(tickets.iter().map(|(kind, id)| (kind, id)));
-    let mut call = order.call(script, queue);
-    for (kind, ids) in order.numbered() {
+/// A call about jobs; `script` answers for each of them, or for all.
+pub(crate) fn asking(script: &'static Script, slot: Slot<'_>, tickets: &[&(Kind, JobId)], yes: &'static str) -> Asked {
+    let by_kind = ByKind::new(tickets.iter().map(|(kind, id)| (kind, id)));
+    let mut call = by_kind.call(script, slot);
+    for (kind, ids) in by_kind.numbered() {
         call.arg(kind).arg(ids.len());
         for id in ids {
             call.bytes(id.as_bytes());
         }
     }
-    Asked { call, order }
+    by_kind.asked(call, yes)
 }
 
 /// A call that makes leases last.
-pub(crate) fn extending<'a>(
-    script: &'static Script,
-    queue: &QueueRef,
-    lease_ms: u64,
-    leases: &'a [Lease],
-) -> Asked<'a> {
-    let by_kind = ByKind::new(leases.iter().map(|lease| (&lease.kind, lease)));
-    let mut call = by_kind.call(script, queue);
+pub(crate) fn extending(script: &'static Script, slot: Slot<'_>, lease_ms: u64, leases: &[&Lease]) -> Asked {
+    let by_kind = ByKind::new(leases.iter().map(|lease| (&lease.kind, *lease)));
+    let mut call = by_kind.call(script, slot);
     call.arg(lease_ms);
     for (kind, leases) in by_kind.numbered() {
         call.arg(kind).arg(leases.len());
@@ -143,13 +166,13 @@ pub(crate) fn extending<'a>(
             call.bytes(&value);
         }
     }
-    Asked { call, order: ByKind::new(leases.iter().map(|lease| (&lease.kind, &lease.id))) }
+    by_kind.asked(call, "held")
 }
 
 /// A call that ends leases.
-pub(crate) fn settling(script: &'static Script, queue: &QueueRef, settlements: &[Settlement]) -> Call {
-    let by_kind = ByKind::new(settlements.iter().map(|settlement| (&settlement.lease.kind, settlement)));
-    let mut call = by_kind.call(script, queue);
+pub(crate) fn settling(script: &'static Script, slot: Slot<'_>, settlements: &[&Settlement]) -> Asked {
+    let by_kind = ByKind::new(settlements.iter().map(|settlement| (&settlement.lease.kind, *settlement)));
+    let mut call = by_kind.call(script, slot);
     for (kind, settlements) in by_kind.numbered() {
         for word in ["done", "release", "park"] {
             let group: Vec<_> = settlements.iter().filter(|settlement| word_of(settlement.next) == word).collect();
@@ -171,7 +194,7 @@ pub(crate) fn settling(script: &'static Script, queue: &QueueRef, settlements: &
             }
         }
     }
-    call
+    by_kind.asked(call, "ok")
 }
 
 fn word_of(next: Next) -> &'static str {
@@ -194,7 +217,10 @@ mod tests {
     fn answers_come_back_in_the_order_asked() {
         let (a, b) = (Kind::new("a").unwrap(), Kind::new("b").unwrap());
         let by_kind = ByKind::new([(&a, ()), (&b, ()), (&a, ()), (&b, ())]);
-        assert_eq!(by_kind.in_order(&['1', '3', '2', '4']), Some(vec!['1', '2', '3', '4']));
-        assert_eq!(by_kind.in_order(&['1', '3', '2']), None);
+        let order = by_kind.asked(Call::new(&crate::script::LEASED, Slot::first(&Default::default()), []), "yes").order;
+        let words = |words: &[&str]| Value::Array(words.iter().map(|word| Value::BulkString((*word).into())).collect());
+        assert_eq!(order.read(&words(&["yes", "yes", "no", "no"]), "yes"), Some(vec![true, false, true, false]));
+        assert_eq!(order.read(&words(&["yes", "yes", "no"]), "yes"), None);
+        assert_eq!(order.read(&Value::BulkString("yes".into()), "yes"), Some(vec![true; 4]));
     }
 }

@@ -11,6 +11,7 @@ mod audit;
 mod rebuild;
 mod receipts;
 mod second_look;
+mod settings;
 mod tickets;
 
 pub use audit::Auditor;
@@ -55,6 +56,7 @@ pub struct Repairer {
     signal: Arc<Notify>,
     receipts: receipts::Receipts,
     rebuild: rebuild::Rebuild,
+    settings: settings::Settings,
 }
 
 impl Repairer {
@@ -76,6 +78,7 @@ impl Repairer {
             signal,
             receipts: receipts::Receipts::default(),
             rebuild: rebuild::Rebuild::new(process),
+            settings: settings::Settings::default(),
         }
     }
 
@@ -129,7 +132,8 @@ impl Repairer {
         // Receipts first: an event says that a job was just committed, and its submitter waits for it to start.
         let swept = self.receipts.sweep(self.process, &*self.ledger, &*self.dispatch).await;
         let rebuilt = self.rebuild.pass(&*self.ledger, &*self.dispatch, self.grace).await;
-        swept.and(rebuilt)
+        let told = in_time(self.settings.tell(&*self.ledger, &*self.dispatch)).await;
+        swept.and(rebuilt).and(told)
     }
 
     async fn close_minutes(&self) {

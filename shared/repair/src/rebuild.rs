@@ -5,7 +5,7 @@
 
 use crate::{RepairError, in_time, second_look::SecondLooks, tickets::by_queue};
 use haul_core::{
-    Dispatch, Ledger, ProcessId, QueueRef,
+    Dispatch, Ledger, ProcessId, QueueRef, QueueSettings,
     dispatch::RebuildToken,
     ledger::QueueInfo,
     telemetry::{REBUILDS_TOTAL, REPAIRED_TICKETS_TOTAL},
@@ -88,7 +88,7 @@ async fn lost_queues(ledger: &dyn Ledger, dispatch: &dyn Dispatch) -> Result<Vec
 async fn begin(dispatch: &dyn Dispatch, lost: &[QueueInfo]) -> Result<BTreeMap<QueueRef, RebuildToken>, RepairError> {
     let mut held = BTreeMap::new();
     for info in lost {
-        if let Some(token) = dispatch.begin_rebuild(&info.queue, &info.kinds, HOLD).await? {
+        if let Some(token) = dispatch.begin_rebuild(&info.queue, &info.kinds, &info.settings, HOLD).await? {
             held.insert(info.queue.clone(), token);
         }
     }
@@ -145,23 +145,24 @@ async fn finish(
     dispatch: &dyn Dispatch,
     held: &BTreeMap<QueueRef, RebuildToken>,
 ) -> Result<BTreeSet<QueueRef>, RepairError> {
-    let paused = paused_queues(ledger).await?;
+    let settings = settings(ledger).await?;
     let mut finished = BTreeSet::new();
     for (queue, &token) in held {
-        if dispatch.finish_rebuild(queue, token, paused.contains(queue)).await? {
+        let Some(settings) = settings.get(queue) else { continue };
+        if dispatch.finish_rebuild(queue, token, settings).await? {
             metrics::counter!(REBUILDS_TOTAL).increment(1);
             finished.insert(queue.clone());
         }
     }
-    // An operator may have paused or resumed one in between.
-    let now_paused = paused_queues(ledger).await?;
-    for queue in finished.iter().filter(|queue| paused.contains(*queue) != now_paused.contains(*queue)) {
-        dispatch.pause(queue, now_paused.contains(queue)).await?;
+    // An operator may have changed them in between.
+    for (queue, now) in self::settings(ledger).await? {
+        if finished.contains(&queue) && settings.get(&queue) != Some(&now) {
+            dispatch.configure(&queue, &now).await?;
+        }
     }
     Ok(finished)
 }
 
-async fn paused_queues(ledger: &dyn Ledger) -> Result<BTreeSet<QueueRef>, RepairError> {
-    let known = ledger.queues().await?;
-    Ok(known.into_iter().filter(|info| info.settings.paused).map(|info| info.queue).collect())
+async fn settings(ledger: &dyn Ledger) -> Result<BTreeMap<QueueRef, QueueSettings>, RepairError> {
+    Ok(ledger.queues().await?.into_iter().map(|info| (info.queue.clone(), info.settings)).collect())
 }

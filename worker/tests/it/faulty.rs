@@ -201,8 +201,8 @@ impl Dispatch for FaultyDispatch {
     async fn remove(&self, queue: &QueueRef, tickets: &[(Kind, JobId)]) -> dispatch::Result<()> {
         self.up()?.remove(queue, tickets).await
     }
-    async fn pause(&self, queue: &QueueRef, paused: bool) -> dispatch::Result<()> {
-        self.up()?.pause(queue, paused).await
+    async fn configure(&self, queue: &QueueRef, settings: &QueueSettings) -> dispatch::Result<()> {
+        self.up()?.configure(queue, settings).await
     }
     async fn stats(&self, queue: &QueueRef, kinds: &[Kind]) -> dispatch::Result<QueueStats> {
         self.up()?.stats(queue, kinds).await
@@ -238,9 +238,10 @@ impl Dispatch for FaultyDispatch {
         &self,
         queue: &QueueRef,
         kinds: &[Kind],
+        settings: &QueueSettings,
         hold: Duration,
     ) -> dispatch::Result<Option<RebuildToken>> {
-        self.up()?.begin_rebuild(queue, kinds, hold).await
+        self.up()?.begin_rebuild(queue, kinds, settings, hold).await
     }
     async fn rebuild(
         &self,
@@ -251,7 +252,12 @@ impl Dispatch for FaultyDispatch {
     ) -> dispatch::Result<bool> {
         self.up()?.rebuild(queue, token, tickets, hold).await
     }
-    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> dispatch::Result<bool> {
-        self.up()?.finish_rebuild(queue, token, paused).await
+    async fn finish_rebuild(
+        &self,
+        queue: &QueueRef,
+        token: RebuildToken,
+        settings: &QueueSettings,
+    ) -> dispatch::Result<bool> {
+        self.up()?.finish_rebuild(queue, token, settings).await
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
     Clock, Config, Dispatch, FinalState, IdMint, Job, JobId, JobOptions, Kind, Ledger, Outcome, Priority, ProcessId,
-    Queue, QueueRef, RetryPolicy, Span, Tenant,
+    Queue, QueueRef, QueueSettings, RetryPolicy, Span, Tenant,
     config::WorkerConfig,
     dispatch::{QueueStats, Ticket},
     ledger::{NewJob, Transactions},
@@ -140,8 +140,14 @@ impl World {
     /// Lets the queue give out tickets, which repair does in the product.
     pub(crate) async fn open(&self, queue: &QueueRef) {
         if self.rebuilt.lock().unwrap().insert(queue.clone()) {
-            let token = self.dispatch.inner.begin_rebuild(queue, &[], Duration::from_secs(5)).await.unwrap().unwrap();
-            assert!(self.dispatch.inner.finish_rebuild(queue, token, false).await.unwrap());
+            let token = self
+                .dispatch
+                .inner
+                .begin_rebuild(queue, &[], &QueueSettings::default(), Duration::from_secs(5))
+                .await
+                .unwrap()
+                .unwrap();
+            assert!(self.dispatch.inner.finish_rebuild(queue, token, &QueueSettings::default()).await.unwrap());
         }
     }
 

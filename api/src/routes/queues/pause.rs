@@ -90,7 +90,7 @@ async fn find(ledger: &dyn Ledger, queue: &QueueRef) -> haul_core::ledger::Resul
 }
 
 async fn tell(dispatch: &dyn Dispatch, info: &QueueInfo) -> bool {
-    match timeout(DISPATCH_WAIT_MAX, dispatch.pause(&info.queue, info.settings.paused)).await {
+    match timeout(DISPATCH_WAIT_MAX, dispatch.configure(&info.queue, &info.settings)).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::debug!(queue = %info.queue, %error, "the dispatch could not be told of a pause or its end");

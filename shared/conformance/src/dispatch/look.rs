@@ -2,7 +2,7 @@
 
 use super::stage::{KINDS, LONG, SHORT, Stage, all_kinds, ids, kind};
 use haul_core::{
-    JobId,
+    JobId, QueueSettings,
     dispatch::{Next, QueueState, QueueStats},
 };
 use std::slice;
@@ -131,6 +131,9 @@ pub async fn a_pause_is_of_one_queue(stage: Stage) {
 
 impl Stage {
     async fn pause(&self, paused: bool) {
-        self.dispatch.pause(&self.queue, paused).await.expect("a queue is paused or resumed");
+        self.dispatch
+            .configure(&self.queue, &QueueSettings { paused, slots: 1 })
+            .await
+            .expect("a queue is paused or resumed");
     }
 }

@@ -19,6 +19,8 @@ mod runner;
 pub mod scan;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod settle;
+#[expect(missing_docs, reason = "a promise is named after what it checks")]
+pub mod slots;
 mod stage;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod wake;
@@ -159,6 +161,18 @@ macro_rules! __dispatch_promises {
                 a_thousand_leases_are_taken_up_again,
                 a_lease_taken_up_again_expires_like_any_other,
                 many_tickets_are_rebuilt,
+            }
+            slots {
+                every_ticket_of_a_split_queue_is_given_out_once,
+                a_claim_from_a_split_queue_keeps_to_its_limit_and_rooms,
+                each_slot_keeps_its_order,
+                leases_of_a_split_queue_go_where_they_are_sent,
+                a_scan_of_a_split_queue_sees_every_ticket,
+                every_ticket_of_a_split_queue_wakes_an_idle_worker,
+                a_pause_is_of_all_slots,
+                leases_are_taken_up_when_the_queue_is_split_anew,
+                another_handle_need_not_be_told_that_a_queue_is_split,
+                a_queue_that_is_split_anew_under_load_loses_nothing,
             }
             wake {
                 an_enqueue_wakes_an_idle_worker,

@@ -6,7 +6,7 @@
 use super::stage::{KINDS, LONG, Stage, all_kinds, kind, leases, priority};
 use crate::{property::check_all, reference::ReferenceDispatch};
 use haul_core::{
-    Clock, Dispatch, JobId, Kind, ProcessId,
+    Clock, Dispatch, JobId, Kind, ProcessId, QueueSettings,
     dispatch::{ClaimRequest, Lease, LeaseToken, Next, QueueState, Settlement, Ticket},
 };
 use proptest::prelude::*;
@@ -100,9 +100,12 @@ struct Pair {
 impl Pair {
     async fn new(stage: Stage) -> Self {
         let reference = ReferenceDispatch::new(Arc::new(Clock::new()));
-        let token = reference.begin_rebuild(&stage.queue, &[], LONG).await.expect("the reference answers");
+        let token = reference
+            .begin_rebuild(&stage.queue, &[], &QueueSettings::default(), LONG)
+            .await
+            .expect("the reference answers");
         let token = token.expect("nobody else rebuilds the reference");
-        reference.finish_rebuild(&stage.queue, token, false).await.expect("the reference answers");
+        reference.finish_rebuild(&stage.queue, token, &QueueSettings::default()).await.expect("the reference answers");
         Self { stage, reference, tickets: Vec::new(), leases: Vec::new(), released: Vec::new() }
     }
 
@@ -153,8 +156,15 @@ impl Pair {
                 self.reference.remove(&queue, &removed).await.expect("the reference answers");
             }
             Step::Pause(paused) => {
-                self.stage.dispatch.pause(&queue, paused).await.expect("queues are paused");
-                self.reference.pause(&queue, paused).await.expect("the reference answers");
+                self.stage
+                    .dispatch
+                    .configure(&queue, &QueueSettings { paused, slots: 1 })
+                    .await
+                    .expect("queues are paused");
+                self.reference
+                    .configure(&queue, &QueueSettings { paused, slots: 1 })
+                    .await
+                    .expect("the reference answers");
             }
             Step::Lose => {
                 self.stage.world.lose().await;
@@ -224,10 +234,18 @@ impl Pair {
         }
         let dispatches: [&dyn Dispatch; 2] = [self.stage.dispatch.as_ref(), &self.reference];
         for dispatch in dispatches {
-            let token = dispatch.begin_rebuild(&queue, &all_kinds(), LONG).await.expect("a rebuild begins");
+            let token = dispatch
+                .begin_rebuild(&queue, &all_kinds(), &QueueSettings::default(), LONG)
+                .await
+                .expect("a rebuild begins");
             let token = token.expect("no other rebuild is under way");
             assert!(dispatch.rebuild(&queue, token, &tickets, LONG).await.expect("a rebuild goes on"));
-            assert!(dispatch.finish_rebuild(&queue, token, paused).await.expect("a rebuild ends"));
+            assert!(
+                dispatch
+                    .finish_rebuild(&queue, token, &QueueSettings { paused, slots: 1 })
+                    .await
+                    .expect("a rebuild ends")
+            );
         }
         self.released.clear();
     }

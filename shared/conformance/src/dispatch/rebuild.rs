@@ -1,7 +1,8 @@
 //! Loss and rebuild: what is lost is noticed, nothing is given out before it is back, one rebuilds at a time.
 
-use super::stage::{LONG, SHORT, Stage, all_kinds, ids, kind};
+use super::stage::{LONG, PAUSED, SHORT, Stage, all_kinds, ids, kind};
 use haul_core::{
+    QueueSettings,
     dispatch::{Lease, LeaseToken, Next, QueueState, RebuildToken, Ticket},
     name::QueueRef,
 };
@@ -10,13 +11,19 @@ use tokio::time::sleep;
 
 impl Stage {
     async fn begin(&self, queue: &QueueRef, hold: Duration) -> Option<RebuildToken> {
-        self.dispatch.begin_rebuild(queue, &all_kinds(), hold).await.expect("a rebuild is begun or refused")
+        self.dispatch
+            .begin_rebuild(queue, &all_kinds(), &QueueSettings::default(), hold)
+            .await
+            .expect("a rebuild is begun or refused")
     }
     async fn add(&self, queue: &QueueRef, token: RebuildToken, tickets: &[Ticket], hold: Duration) -> bool {
         self.dispatch.rebuild(queue, token, tickets, hold).await.expect("a rebuild goes on or is refused")
     }
     async fn finish(&self, queue: &QueueRef, token: RebuildToken) -> bool {
-        self.dispatch.finish_rebuild(queue, token, false).await.expect("a rebuild ends or is refused")
+        self.dispatch
+            .finish_rebuild(queue, token, &QueueSettings::default())
+            .await
+            .expect("a rebuild ends or is refused")
     }
     async fn begun(&self) -> RebuildToken {
         self.begin(&self.queue, LONG).await.expect("no other rebuild is under way")
@@ -65,7 +72,7 @@ pub async fn calls_to_a_lost_queue_are_answered(stage: Stage) {
     stage.world.lose().await;
     stage.settle(&held, Next::Done).await;
     stage.settle(&held, Next::Park(stage.later())).await;
-    stage.dispatch.pause(&stage.queue, true).await.expect("a lost queue is paused");
+    stage.dispatch.configure(&stage.queue, &PAUSED).await.expect("a lost queue is paused");
     stage.dispatch.remove(&stage.queue, &[(ticket.kind.clone(), ticket.id)]).await.expect("tickets are removed");
     assert!(!stage.is_leased(&ticket).await);
     assert_eq!(stage.counts().await, (0, 0, 0));
@@ -101,7 +108,11 @@ pub async fn a_rebuild_drops_what_waited_and_keeps_the_leases(stage: Stage) {
 pub async fn a_rebuild_drops_the_kinds_that_it_names(stage: Stage) {
     let tickets = [stage.ticket("a"), stage.ticket("b")];
     stage.enqueue(&tickets).await;
-    let token = stage.dispatch.begin_rebuild(&stage.queue, &[kind("a")], LONG).await.expect("a rebuild begins");
+    let token = stage
+        .dispatch
+        .begin_rebuild(&stage.queue, &[kind("a")], &QueueSettings::default(), LONG)
+        .await
+        .expect("a rebuild begins");
     assert!(stage.finish(&stage.queue, token.expect("no other rebuild is under way")).await);
     assert_eq!(stage.claim_ids(10).await, [tickets[1].id]);
 }
@@ -168,7 +179,12 @@ pub async fn one_of_many_who_begin_a_rebuild_at_once_gets_the_right(stage: Stage
         let queue = stage.other_queue(&format!("queue-{round}"));
         let begin = (0..8).map(|_| {
             let (dispatch, queue) = (stage.world.dispatch(), queue.clone());
-            async move { dispatch.begin_rebuild(&queue, &all_kinds(), LONG).await.expect("a rebuild is answered") }
+            async move {
+                dispatch
+                    .begin_rebuild(&queue, &all_kinds(), &QueueSettings::default(), LONG)
+                    .await
+                    .expect("a rebuild is answered")
+            }
         });
         let begun = crate::at_once(begin).await;
         assert_eq!(begun.iter().flatten().count(), 1);
@@ -224,9 +240,19 @@ pub async fn a_rebuild_does_not_survive_a_loss(stage: Stage) {
 
 pub async fn a_rebuild_sets_what_the_ledger_says_of_the_pause(stage: Stage) {
     for paused in [true, false, true] {
-        stage.dispatch.pause(&stage.queue, !paused).await.expect("a queue is paused or resumed");
+        stage
+            .dispatch
+            .configure(&stage.queue, &QueueSettings { paused: !paused, slots: 1 })
+            .await
+            .expect("a queue is paused or resumed");
         let token = stage.begun().await;
-        assert!(stage.dispatch.finish_rebuild(&stage.queue, token, paused).await.expect("a rebuild ends"));
+        assert!(
+            stage
+                .dispatch
+                .finish_rebuild(&stage.queue, token, &QueueSettings { paused, slots: 1 })
+                .await
+                .expect("a rebuild ends")
+        );
         let expected = if paused { QueueState::Paused } else { QueueState::Ready };
         assert_eq!(stage.state(&stage.queue).await, expected);
     }

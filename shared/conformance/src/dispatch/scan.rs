@@ -1,6 +1,6 @@
 //! Scans: every ticket that stays is met, whatever the others do.
 
-use super::stage::{KINDS, LONG, SHORT, Stage, all_kinds, ids, kind, priority};
+use super::stage::{KINDS, LONG, PAUSED, SHORT, Stage, all_kinds, ids, kind, priority};
 use haul_core::{
     JobId, Kind,
     dispatch::{Lease, Next, Place, ScanCursor, Seen, Ticket},
@@ -205,7 +205,7 @@ pub async fn what_is_leased_is_seen_while_others_end(stage: Stage) {
 
 pub async fn a_paused_queue_is_scanned_and_a_lost_one_too(stage: Stage) {
     let ticket = stage.enqueued().await;
-    stage.dispatch.pause(&stage.queue, true).await.expect("a queue is paused");
+    stage.dispatch.configure(&stage.queue, &PAUSED).await.expect("a queue is paused");
     assert_eq!(stage.scan(10).await.len(), 1);
     let held = stage.other_queue("lost");
     stage.dispatch.enqueue(&held, std::slice::from_ref(&ticket)).await.expect("a lost queue takes tickets");

@@ -2,7 +2,7 @@
 
 use super::{DispatchHarness, DispatchWorld};
 use haul_core::{
-    Clock, Dispatch, JobId, Kind, Priority, ProcessId, Queue, Tenant, Timestamp,
+    Clock, Dispatch, JobId, Kind, Priority, ProcessId, Queue, QueueSettings, Tenant, Timestamp,
     dispatch::{Claim, ClaimRequest, Claimed, Lease, LeaseToken, Next, QueueState, QueueStats, Settlement, Ticket},
     name::QueueRef,
 };
@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) const PAUSED: QueueSettings = QueueSettings { paused: true, slots: 1 };
 /// For leases and rights that must hold while the promise is checked.
 pub(crate) const LONG: Duration = Duration::from_secs(3_600);
 /// For leases, rights and due times that must pass.
@@ -47,10 +48,14 @@ impl Stage {
 
     /// Makes a queue give out tickets, with these in it.
     pub(crate) async fn rebuild(&self, queue: &QueueRef, tickets: &[Ticket]) {
-        let token = self.dispatch.begin_rebuild(queue, &all_kinds(), LONG).await.expect("a rebuild begins");
+        let token = self
+            .dispatch
+            .begin_rebuild(queue, &all_kinds(), &QueueSettings::default(), LONG)
+            .await
+            .expect("a rebuild begins");
         let token = token.expect("no other rebuild is under way");
         assert!(self.dispatch.rebuild(queue, token, tickets, LONG).await.expect("a rebuild goes on"));
-        assert!(self.dispatch.finish_rebuild(queue, token, false).await.expect("a rebuild ends"));
+        assert!(self.dispatch.finish_rebuild(queue, token, &QueueSettings::default()).await.expect("a rebuild ends"));
     }
 
     /// The same dispatch, with another queue in the middle.

@@ -2,10 +2,10 @@
 
 use super::{
     runner::{ASLEEP, Runner},
-    stage::{LONG, SHORT, Stage, kind},
+    stage::{LONG, PAUSED, SHORT, Stage, kind},
 };
 use haul_core::{
-    ProcessId,
+    ProcessId, QueueSettings,
     dispatch::{Next, Ticket},
     name::QueueRef,
 };
@@ -194,23 +194,33 @@ pub async fn a_parked_ticket_wakes_an_idle_worker_when_it_is_due(stage: Stage) {
 
 pub async fn a_resumed_queue_wakes_its_idle_workers(stage: Stage) {
     let ticket = stage.enqueued().await;
-    stage.dispatch.pause(&stage.queue, true).await.expect("a queue is paused");
+    stage.dispatch.configure(&stage.queue, &PAUSED).await.expect("a queue is paused");
     stage
         .found_after("the queue was resumed", ticket, async || {
-            stage.dispatch.pause(&stage.queue, false).await.expect("a queue is resumed");
+            stage.dispatch.configure(&stage.queue, &QueueSettings::default()).await.expect("a queue is resumed");
         })
         .await;
 }
 
 pub async fn a_finished_rebuild_wakes_idle_workers(stage: Stage) {
-    let token = stage.dispatch.begin_rebuild(&stage.queue, &[kind("a")], LONG).await.expect("a rebuild begins");
+    let token = stage
+        .dispatch
+        .begin_rebuild(&stage.queue, &[kind("a")], &QueueSettings::default(), LONG)
+        .await
+        .expect("a rebuild begins");
     let token = token.expect("no other rebuild is under way");
     let ticket = stage.ticket("a");
     stage
         .found_after("the rebuild was finished", ticket.clone(), async || {
             let tickets = slice::from_ref(&ticket);
             assert!(stage.dispatch.rebuild(&stage.queue, token, tickets, LONG).await.expect("a rebuild goes on"));
-            assert!(stage.dispatch.finish_rebuild(&stage.queue, token, false).await.expect("a rebuild ends"));
+            assert!(
+                stage
+                    .dispatch
+                    .finish_rebuild(&stage.queue, token, &QueueSettings::default())
+                    .await
+                    .expect("a rebuild ends")
+            );
         })
         .await;
 }

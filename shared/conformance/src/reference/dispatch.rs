@@ -3,7 +3,7 @@
 use super::queue::QueueTickets;
 use async_trait::async_trait;
 use haul_core::{
-    Clock, Dispatch, JobId, Kind, ProcessId,
+    Clock, Dispatch, JobId, Kind, ProcessId, QueueSettings,
     dispatch::{
         Claim, ClaimRequest, DispatchError, Lease, QueueState, QueueStats, RebuildToken, Result, ScanCursor, ScanPage,
         Seen, Settlement, Ticket,
@@ -160,10 +160,10 @@ impl Dispatch for ReferenceDispatch {
         Ok(())
     }
 
-    async fn pause(&self, queue: &QueueRef, paused: bool) -> Result<()> {
+    async fn configure(&self, queue: &QueueRef, settings: &QueueSettings) -> Result<()> {
         let mut state = self.state.lock();
-        state.queue(queue).pause(paused);
-        if !paused {
+        state.queue(queue).configure(settings);
+        if !settings.paused {
             state.wake_all(queue);
         }
         Ok(())
@@ -241,17 +241,23 @@ impl Dispatch for ReferenceDispatch {
         Ok(queues.iter().filter(is_lost).cloned().collect())
     }
 
-    async fn begin_rebuild(&self, queue: &QueueRef, kinds: &[Kind], hold: Duration) -> Result<Option<RebuildToken>> {
-        Ok(self.state.lock().queue(queue).begin_rebuild(self.clock.now(), kinds, hold))
+    async fn begin_rebuild(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        settings: &QueueSettings,
+        hold: Duration,
+    ) -> Result<Option<RebuildToken>> {
+        Ok(self.state.lock().queue(queue).begin_rebuild(self.clock.now(), kinds, settings, hold))
     }
 
     async fn rebuild(&self, queue: &QueueRef, token: RebuildToken, tickets: &[Ticket], hold: Duration) -> Result<bool> {
         Ok(self.state.lock().queue(queue).rebuild(self.clock.now(), token, tickets, hold))
     }
 
-    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> Result<bool> {
+    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, settings: &QueueSettings) -> Result<bool> {
         let mut state = self.state.lock();
-        let finished = state.queue(queue).finish_rebuild(self.clock.now(), token, paused);
+        let finished = state.queue(queue).finish_rebuild(self.clock.now(), token, settings);
         if finished && state.queue(queue).state() == QueueState::Ready {
             state.wake_all(queue);
         }

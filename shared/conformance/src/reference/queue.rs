@@ -1,7 +1,7 @@
 //! One queue of the reference dispatch: what waits, what is leased, who rebuilds. Plain and single-threaded.
 
 use haul_core::{
-    JobId, Kind, Priority, Timestamp,
+    JobId, Kind, Priority, QueueSettings, Timestamp,
     dispatch::{
         Claim, ClaimRequest, Claimed, Lease, LeaseToken, Next, Place, QueueState, QueueStats, RebuildToken, Settlement,
         Ticket,
@@ -50,6 +50,8 @@ struct Rebuild {
 pub(super) struct QueueTickets {
     lost: bool,
     paused: bool,
+    /// With how many it was rebuilt.
+    slots: u16,
     ready: BTreeMap<Line, VecDeque<JobId>>,
     /// By time, then in the order given.
     delayed: BTreeMap<(Timestamp, u64), Delayed>,
@@ -61,7 +63,7 @@ pub(super) struct QueueTickets {
 impl Default for QueueTickets {
     fn default() -> Self {
         let (ready, delayed, held) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { lost: true, paused: false, ready, delayed, given: 0, held, rebuild: None }
+        Self { lost: true, paused: false, slots: 1, ready, delayed, given: 0, held, rebuild: None }
     }
 }
 
@@ -210,8 +212,10 @@ impl QueueTickets {
         self.delayed.retain(|_, ticket| !removed.contains(&(&ticket.kind, ticket.id)));
     }
 
-    pub(super) fn pause(&mut self, paused: bool) {
-        self.paused = paused;
+    /// Keeps no slots, but behaves as one that does: parted anew, everything waits for a rebuild.
+    pub(super) fn configure(&mut self, settings: &QueueSettings) {
+        self.paused = settings.paused;
+        self.lost |= self.slots != settings.slots;
     }
 
     pub(super) fn stats(&self, now: Timestamp, kinds: &[Kind]) -> QueueStats {
@@ -264,13 +268,22 @@ impl QueueTickets {
         held.map(|(_, id)| *id).take(limit).collect()
     }
 
-    pub(super) fn begin_rebuild(&mut self, now: Timestamp, kinds: &[Kind], hold: Duration) -> Option<RebuildToken> {
+    pub(super) fn begin_rebuild(
+        &mut self,
+        now: Timestamp,
+        kinds: &[Kind],
+        settings: &QueueSettings,
+        hold: Duration,
+    ) -> Option<RebuildToken> {
         if self.rebuild.as_ref().is_some_and(|rebuild| rebuild.ends_at > now) {
             return None;
         }
         let token = RebuildToken(uuid::Uuid::new_v4());
         self.rebuild = Some(Rebuild { token, ends_at: now.plus(hold) });
         self.lost = true;
+        if std::mem::replace(&mut self.slots, settings.slots) != settings.slots {
+            self.held.clear();
+        }
         self.ready.retain(|line, _| !kinds.contains(&line.kind));
         self.delayed.retain(|_, ticket| !kinds.contains(&ticket.kind));
         Some(token)
@@ -284,13 +297,14 @@ impl QueueTickets {
         true
     }
 
-    pub(super) fn finish_rebuild(&mut self, now: Timestamp, token: RebuildToken, paused: bool) -> bool {
+    pub(super) fn finish_rebuild(&mut self, now: Timestamp, token: RebuildToken, settings: &QueueSettings) -> bool {
         let right = self.rebuild.take_if(|rebuild| rebuild.token == token && rebuild.ends_at > now);
         if right.is_none() {
             return false;
         }
-        self.lost = false;
-        self.paused = paused;
+        // Changed meanwhile: parted anew once more.
+        self.lost = self.slots != settings.slots;
+        self.paused = settings.paused;
         true
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use haul_conformance::reference::ReferenceDispatch;
 use haul_core::{
-    Dispatch, JobId, Kind, ProcessId, Timestamp,
+    Dispatch, JobId, Kind, ProcessId, QueueSettings, Timestamp,
     dispatch::{
         Claim, ClaimRequest, Lease, LeaseToken, Next, Place, QueueState, QueueStats, RebuildToken, Result, ScanCursor,
         ScanPage, Settlement, Ticket,
@@ -215,8 +215,8 @@ impl Dispatch for BrokenDispatch {
         if self.is(DoesNotRemove) { Ok(()) } else { self.inner.remove(queue, tickets).await }
     }
 
-    async fn pause(&self, queue: &QueueRef, paused: bool) -> Result<()> {
-        if self.is(DoesNotPause) { Ok(()) } else { self.inner.pause(queue, paused).await }
+    async fn configure(&self, queue: &QueueRef, settings: &QueueSettings) -> Result<()> {
+        if self.is(DoesNotPause) { Ok(()) } else { self.inner.configure(queue, settings).await }
     }
 
     async fn stats(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<QueueStats> {
@@ -301,10 +301,16 @@ impl Dispatch for BrokenDispatch {
         if self.is(HidesLoss) { Ok(Vec::new()) } else { self.inner.lost(queues).await }
     }
 
-    async fn begin_rebuild(&self, queue: &QueueRef, kinds: &[Kind], hold: Duration) -> Result<Option<RebuildToken>> {
+    async fn begin_rebuild(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        settings: &QueueSettings,
+        hold: Duration,
+    ) -> Result<Option<RebuildToken>> {
         let kinds = if self.is(RebuildsBesideTheOld) { &[] } else { kinds };
         let hold = if self.is(RightsNeverEnd) { LONG } else { hold };
-        let token = self.inner.begin_rebuild(queue, kinds, hold).await?;
+        let token = self.inner.begin_rebuild(queue, kinds, settings, hold).await?;
         let mut notes = self.notes.lock();
         notes.rights.extend(token.map(|token| (queue.clone(), token)));
         Ok(if self.is(LetsTwoRebuild) { notes.rights.get(queue).copied() } else { token })
@@ -318,7 +324,7 @@ impl Dispatch for BrokenDispatch {
         self.inner.rebuild(queue, token, tickets, hold).await
     }
 
-    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> Result<bool> {
-        self.inner.finish_rebuild(queue, token, paused).await
+    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, settings: &QueueSettings) -> Result<bool> {
+        self.inner.finish_rebuild(queue, token, settings).await
     }
 }

@@ -22,7 +22,7 @@ mod wake;
 
 use async_trait::async_trait;
 use haul_core::{
-    Clock, Dispatch, JobId, Kind, ProcessId, QueueRef,
+    Clock, Dispatch, JobId, Kind, ProcessId, QueueRef, QueueSettings,
     dispatch::{
         Claim, ClaimRequest, DispatchError, Lease, QueueState, QueueStats, RebuildToken, Result, ScanCursor, ScanPage,
         Settlement, Ticket,
@@ -139,8 +139,8 @@ impl Dispatch for MemoryDispatch {
         Ok(())
     }
 
-    async fn pause(&self, queue: &QueueRef, paused: bool) -> Result<()> {
-        self.queue(queue).lock().pause(paused);
+    async fn configure(&self, queue: &QueueRef, settings: &QueueSettings) -> Result<()> {
+        self.queue(queue).lock().configure(settings);
         Ok(())
     }
 
@@ -186,7 +186,13 @@ impl Dispatch for MemoryDispatch {
         Ok(queues.iter().filter(is_lost).cloned().collect())
     }
 
-    async fn begin_rebuild(&self, queue: &QueueRef, kinds: &[Kind], hold: Duration) -> Result<Option<RebuildToken>> {
+    async fn begin_rebuild(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        _settings: &QueueSettings,
+        hold: Duration,
+    ) -> Result<Option<RebuildToken>> {
         let begun = self.queue(queue).lock().begin_rebuild(kinds, hold, self.now());
         // What was dropped with the lines goes here, after the lock.
         Ok(begun.map(|(token, _dropped)| token))
@@ -197,7 +203,7 @@ impl Dispatch for MemoryDispatch {
         Ok(self.queue(queue).lock().rebuild(token, tickets, &suspects, hold, self.now()))
     }
 
-    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> Result<bool> {
-        Ok(self.queue(queue).lock().finish_rebuild(token, paused, self.now()))
+    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, settings: &QueueSettings) -> Result<bool> {
+        Ok(self.queue(queue).lock().finish_rebuild(token, settings, self.now()))
     }
 }

@@ -8,7 +8,7 @@ use super::{
     wake::Mailbox,
 };
 use haul_core::{
-    JobId, Kind, Priority, ProcessId, QueueRef,
+    JobId, Kind, Priority, ProcessId, QueueRef, QueueSettings,
     dispatch::{Claim, ClaimRequest, Claimed, Lease, Next, QueueState, QueueStats, RebuildToken, Settlement, Ticket},
 };
 use std::{
@@ -233,9 +233,11 @@ impl Queue {
         }
     }
 
-    pub(super) fn pause(&mut self, paused: bool) {
-        self.paused = paused;
-        self.wake_all();
+    /// Slots mean nothing here: one lock is as good as many.
+    pub(super) fn configure(&mut self, settings: &QueueSettings) {
+        if std::mem::replace(&mut self.paused, settings.paused) != settings.paused {
+            self.wake_all();
+        }
     }
 
     pub(super) fn stats(&mut self, kinds: &[Kind], now: Now) -> QueueStats {
@@ -299,12 +301,12 @@ impl Queue {
         is_held
     }
 
-    pub(super) fn finish_rebuild(&mut self, token: RebuildToken, paused: bool, now: Now) -> bool {
+    pub(super) fn finish_rebuild(&mut self, token: RebuildToken, settings: &QueueSettings, now: Now) -> bool {
         let is_held = self.may_rebuild(token, now);
         if is_held {
             self.rebuild = None;
             self.rebuilt = true;
-            self.paused = paused;
+            self.paused = settings.paused;
             self.wake_all();
         }
         is_held

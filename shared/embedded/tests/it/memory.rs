@@ -1,7 +1,7 @@
 //! The memory dispatch where threads and clocks meet.
 
 use haul_core::{
-    Clock, Dispatch, IdMint, JobId, Kind, Priority, ProcessId, QueueRef, Timestamp,
+    Clock, Dispatch, IdMint, JobId, Kind, Priority, ProcessId, QueueRef, QueueSettings, Timestamp,
     dispatch::{Claim, ClaimRequest, Lease, LeaseToken, Next, QueueState, Settlement, Ticket},
 };
 use haul_embedded::MemoryDispatch;
@@ -39,8 +39,8 @@ impl World {
         let clock = Arc::new(Clock::new());
         let dispatch = MemoryDispatch::new(clock.clone());
         let queue = QueueRef::default();
-        let token = dispatch.begin_rebuild(&queue, &[], SECOND).await.unwrap().unwrap();
-        assert!(dispatch.finish_rebuild(&queue, token, false).await.unwrap());
+        let token = dispatch.begin_rebuild(&queue, &[], &QueueSettings::default(), SECOND).await.unwrap().unwrap();
+        assert!(dispatch.finish_rebuild(&queue, token, &QueueSettings::default()).await.unwrap());
         Arc::new(Self { mint: IdMint::new(clock.clone()), clock, dispatch, queue })
     }
 
@@ -84,7 +84,9 @@ async fn among_racing_threads_every_ticket_is_claimed_once_and_no_wake_up_is_los
                 let (token, claim) = world.claim(me, limit).await;
                 if claimed.fetch_add(claim.tickets.len(), Ordering::SeqCst) + claim.tickets.len() >= TICKETS {
                     // The others sleep with nothing left to wake them.
-                    world.dispatch.pause(&world.queue, true).await.unwrap();
+                    for paused in [false, true] {
+                        world.dispatch.configure(&world.queue, &QueueSettings { paused, slots: 1 }).await.unwrap();
+                    }
                 }
                 for ticket in &claim.tickets {
                     world.done(token, ticket.id).await;

@@ -2,7 +2,7 @@
 
 use crate::world::{LONG, Worker, connect, eventually, ids, is_woken, kind, queue_on, ticket, tickets};
 use haul_core::{
-    Dispatch,
+    Dispatch, QueueSettings,
     dispatch::{DispatchError, Next, Settlement},
 };
 use haul_redis::{RedisDispatch, Timeouts};
@@ -64,9 +64,13 @@ async fn a_failover_is_a_loss_of_that_nodes_queues_and_the_others_go_on() {
     let worker = Worker::new(kinds);
     for queue in &queues {
         if lost.contains(queue) {
-            let token = dispatch.begin_rebuild(queue, kinds, LONG).await.unwrap().expect("nobody else rebuilds");
+            let token = dispatch
+                .begin_rebuild(queue, kinds, &QueueSettings::default(), LONG)
+                .await
+                .unwrap()
+                .expect("nobody else rebuilds");
             assert!(dispatch.rebuild(queue, token, &[ticket(&a)], LONG).await.unwrap());
-            assert!(dispatch.finish_rebuild(queue, token, false).await.unwrap());
+            assert!(dispatch.finish_rebuild(queue, token, &QueueSettings::default()).await.unwrap());
         }
         let (claim, _) = worker.claim(&dispatch, queue, 10).await;
         assert_eq!(ids(&claim).len(), 1);

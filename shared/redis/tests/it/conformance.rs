@@ -6,7 +6,10 @@ use haul_conformance::dispatch::{DispatchHarness, DispatchWorld};
 use haul_core::Dispatch;
 use haul_redis::RedisDispatch;
 use haul_testkit::redis::{Cluster, Options, Server};
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 /// The servers of one promise: emptied for each dispatch that it makes, of which it uses the last.
@@ -46,21 +49,26 @@ impl Servers {
 
 struct World {
     servers: Arc<Servers>,
-    dispatch: Arc<RedisDispatch>,
+    /// Handed out in turn, as different processes have their own.
+    handles: Vec<Arc<RedisDispatch>>,
+    turn: AtomicUsize,
 }
 
 impl World {
     async fn on(servers: &Arc<Servers>) -> Arc<dyn DispatchWorld> {
         servers.flush();
-        let dispatch = Arc::new(connect(&servers.urls()).await);
-        Arc::new(Self { servers: servers.clone(), dispatch })
+        let mut handles = Vec::new();
+        for _ in 0..3 {
+            handles.push(Arc::new(connect(&servers.urls()).await));
+        }
+        Arc::new(Self { servers: servers.clone(), handles, turn: AtomicUsize::new(0) })
     }
 }
 
 #[async_trait]
 impl DispatchWorld for World {
     fn dispatch(&self) -> Arc<dyn Dispatch> {
-        self.dispatch.clone()
+        self.handles[self.turn.fetch_add(1, Ordering::Relaxed) % self.handles.len()].clone()
     }
 
     async fn lose(&self) {

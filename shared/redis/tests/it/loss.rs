@@ -1,10 +1,10 @@
 //! Loss is noticed, and repaired by one at a time.
 
 use crate::world::{
-    LONG, Worker, connect, eventually, from_now, ids, is_woken, kind, queue_on, rebuild, shared, tickets,
+    LONG, PAUSED, Worker, connect, eventually, from_now, ids, is_woken, kind, queue_on, rebuild, shared, tickets,
 };
 use haul_core::{
-    Dispatch, QueueRef,
+    Dispatch, QueueRef, QueueSettings,
     dispatch::{LeaseToken, Next, QueueState, Settlement},
 };
 use haul_testkit::redis::{Options, Server};
@@ -73,15 +73,17 @@ async fn one_rebuild_at_a_time_and_a_late_one_does_nothing() {
     let queue = queue_on(&dispatch, kinds).await;
     dispatch.enqueue(&queue, &tickets(&a, 2_000)).await.unwrap();
     let hold = Duration::from_millis(300);
-    let slow = dispatch.begin_rebuild(&queue, kinds, hold).await.unwrap().unwrap();
-    assert_eq!(dispatch.begin_rebuild(&queue, kinds, hold).await.unwrap(), None);
+    let slow = dispatch.begin_rebuild(&queue, kinds, &QueueSettings::default(), hold).await.unwrap().unwrap();
+    assert_eq!(dispatch.begin_rebuild(&queue, kinds, &QueueSettings::default(), hold).await.unwrap(), None);
     assert_eq!(dispatch.stats(&queue, kinds).await.unwrap().ready, 0);
-    let next = eventually(async || dispatch.begin_rebuild(&queue, kinds, LONG).await.unwrap()).await;
+    let next =
+        eventually(async || dispatch.begin_rebuild(&queue, kinds, &QueueSettings::default(), LONG).await.unwrap())
+            .await;
     assert!(!dispatch.rebuild(&queue, slow, &tickets(&a, 5), LONG).await.unwrap());
-    assert!(!dispatch.finish_rebuild(&queue, slow, false).await.unwrap());
+    assert!(!dispatch.finish_rebuild(&queue, slow, &QueueSettings::default()).await.unwrap());
     assert_eq!(dispatch.stats(&queue, kinds).await.unwrap().ready, 0);
     assert!(dispatch.rebuild(&queue, next, &tickets(&a, 2_500), LONG).await.unwrap());
-    assert!(dispatch.finish_rebuild(&queue, next, true).await.unwrap());
+    assert!(dispatch.finish_rebuild(&queue, next, &PAUSED).await.unwrap());
     let (claim, _) = Worker::new(kinds).claim(&dispatch, &queue, 10).await;
     assert_eq!(claim.state, QueueState::Paused, "what the ledger says of the queue was restored");
     assert_eq!(dispatch.stats(&queue, kinds).await.unwrap().ready, 2_500);

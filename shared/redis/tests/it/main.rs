@@ -6,6 +6,7 @@ mod claims;
 mod cluster;
 mod conformance;
 mod door;
+mod failover;
 mod faults;
 mod leases;
 mod loss;

@@ -1,10 +1,11 @@
 //! No wake-up is lost, and none is sent to somebody who cannot use it.
 
 use crate::world::{
-    LONG, Worker, connect, eventually, from_now, is_woken, kind, new_queue, queue_on, rebuild, shared, ticket, tickets,
+    LONG, PAUSED, Worker, connect, eventually, from_now, is_woken, kind, new_queue, queue_on, rebuild, shared, ticket,
+    tickets,
 };
 use haul_core::{
-    Dispatch,
+    Dispatch, QueueSettings,
     dispatch::{Next, QueueState, Settlement},
 };
 use haul_testkit::redis::{Options, Server};
@@ -162,13 +163,13 @@ async fn whoever_a_paused_or_lost_queue_turned_away_is_woken_when_it_opens() {
     let kinds = std::slice::from_ref(&a);
     let queue = queue_on(&dispatch, kinds).await;
     let worker = Worker::new(kinds);
-    dispatch.pause(&queue, true).await.unwrap();
+    dispatch.configure(&queue, &PAUSED).await.unwrap();
     assert_eq!(worker.claim(&dispatch, &queue, 10).await.0.state, QueueState::Paused);
-    dispatch.pause(&queue, false).await.unwrap();
+    dispatch.configure(&queue, &QueueSettings::default()).await.unwrap();
     assert!(is_woken(&dispatch, &worker, &queue, SOON).await);
-    let token = dispatch.begin_rebuild(&queue, kinds, LONG).await.unwrap().unwrap();
+    let token = dispatch.begin_rebuild(&queue, kinds, &QueueSettings::default(), LONG).await.unwrap().unwrap();
     assert_eq!(worker.claim(&dispatch, &queue, 10).await.0.state, QueueState::Lost);
-    assert!(dispatch.finish_rebuild(&queue, token, false).await.unwrap());
+    assert!(dispatch.finish_rebuild(&queue, token, &QueueSettings::default()).await.unwrap());
     assert!(is_woken(&dispatch, &worker, &queue, SOON).await);
 }
 

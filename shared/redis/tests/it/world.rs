@@ -1,7 +1,7 @@
 //! What the tests share: one Redis for all that change nothing but their own queues, and short ways to say things.
 
 use haul_core::{
-    Dispatch, JobId, Kind, Priority, ProcessId, Queue, QueueRef, Tenant, Timestamp,
+    Dispatch, JobId, Kind, Priority, ProcessId, Queue, QueueRef, QueueSettings, Tenant, Timestamp,
     dispatch::{self, Claim, ClaimRequest, Claimed, Lease, LeaseToken, Ticket},
 };
 use haul_redis::{RedisDispatch, Timeouts};
@@ -14,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 use uuid::Uuid;
+
+pub(crate) const PAUSED: QueueSettings = QueueSettings { paused: true, slots: 1 };
 
 /// A lease that does not expire within a test.
 pub(crate) const LONG: Duration = Duration::from_secs(600);
@@ -42,9 +44,13 @@ pub(crate) fn new_queue() -> QueueRef {
 }
 
 pub(crate) async fn rebuild(dispatch: &RedisDispatch, queue: &QueueRef, kinds: &[Kind], tickets: &[Ticket]) {
-    let token = dispatch.begin_rebuild(queue, kinds, LONG).await.unwrap().expect("nobody else rebuilds");
+    let token = dispatch
+        .begin_rebuild(queue, kinds, &QueueSettings::default(), LONG)
+        .await
+        .unwrap()
+        .expect("nobody else rebuilds");
     assert!(dispatch.rebuild(queue, token, tickets, LONG).await.unwrap());
-    assert!(dispatch.finish_rebuild(queue, token, false).await.unwrap());
+    assert!(dispatch.finish_rebuild(queue, token, &QueueSettings::default()).await.unwrap());
 }
 
 pub(crate) fn kind(name: &str) -> Kind {

@@ -5,7 +5,7 @@ use crate::{
     world::{World, kind, queue},
 };
 use haul_core::{
-    Dispatch, JobId, Ledger, QueueChange, Tenant,
+    Dispatch, JobId, Ledger, QueueChange, QueueSettings, Tenant,
     audit::{Audit, AuditError, AuditReport, QueueAudit},
     config::Config,
     dispatch::{Lease, LeaseToken, Next, Settlement, Ticket},
@@ -68,7 +68,7 @@ async fn a_ticket_is_seen_wherever_it_is() {
     world.enqueued("idle", 7).await;
     let pause = QueueChange { paused: Some(true), ..QueueChange::default() };
     world.ledger.configure_queue(&queue("mail"), &pause).await.unwrap();
-    world.dispatch.pause(&queue("mail"), true).await.unwrap();
+    world.dispatch.configure(&queue("mail"), &QueueSettings { paused: true, slots: 1 }).await.unwrap();
     sleep(A_WHILE).await;
     let report = world.audit().await;
     nothing_is_found(&report);

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use haul_core::{
-    Dispatch, JobId, Kind, ProcessId, QueueRef,
+    Dispatch, JobId, Kind, ProcessId, QueueRef, QueueSettings,
     dispatch::{
         Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, Result, ScanCursor, ScanPage, Settlement,
         Ticket,
@@ -114,8 +114,8 @@ impl Dispatch for Faulty {
     async fn remove(&self, queue: &QueueRef, tickets: &[(Kind, JobId)]) -> Result<()> {
         self.call("remove", self.inner.remove(queue, tickets)).await
     }
-    async fn pause(&self, queue: &QueueRef, paused: bool) -> Result<()> {
-        self.call("pause", self.inner.pause(queue, paused)).await
+    async fn configure(&self, queue: &QueueRef, settings: &QueueSettings) -> Result<()> {
+        self.call("configure", self.inner.configure(queue, settings)).await
     }
     async fn stats(&self, queue: &QueueRef, kinds: &[Kind]) -> Result<QueueStats> {
         self.call("stats", self.inner.stats(queue, kinds)).await
@@ -145,13 +145,19 @@ impl Dispatch for Faulty {
     async fn lost(&self, queues: &[QueueRef]) -> Result<Vec<QueueRef>> {
         self.call("lost", self.inner.lost(queues)).await
     }
-    async fn begin_rebuild(&self, queue: &QueueRef, kinds: &[Kind], hold: Duration) -> Result<Option<RebuildToken>> {
-        self.call("begin_rebuild", self.inner.begin_rebuild(queue, kinds, hold)).await
+    async fn begin_rebuild(
+        &self,
+        queue: &QueueRef,
+        kinds: &[Kind],
+        settings: &QueueSettings,
+        hold: Duration,
+    ) -> Result<Option<RebuildToken>> {
+        self.call("begin_rebuild", self.inner.begin_rebuild(queue, kinds, settings, hold)).await
     }
     async fn rebuild(&self, queue: &QueueRef, token: RebuildToken, tickets: &[Ticket], hold: Duration) -> Result<bool> {
         self.call("rebuild", self.inner.rebuild(queue, token, tickets, hold)).await
     }
-    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, paused: bool) -> Result<bool> {
-        self.call("finish_rebuild", self.inner.finish_rebuild(queue, token, paused)).await
+    async fn finish_rebuild(&self, queue: &QueueRef, token: RebuildToken, settings: &QueueSettings) -> Result<bool> {
+        self.call("finish_rebuild", self.inner.finish_rebuild(queue, token, settings)).await
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
     Clock, Dispatch, IdMint, Job, JobError, JobId, JobOptions, Kind, Ledger, Priority, ProcessId, Queue, QueueRef,
-    Tenant, Timestamp,
+    QueueSettings, Tenant, Timestamp,
     config::Config,
     dispatch::{Claim, ClaimRequest, LeaseToken, QueueState},
     ledger::{Entry, NewJob, ProcessInfo, ReceiptId, Record},
@@ -146,7 +146,7 @@ impl World {
     /// The same, unless the queue is being rebuilt.
     pub(crate) async fn may_lose(&self, queue: &QueueRef) -> bool {
         let hold = Duration::from_millis(1);
-        let begun = self.dispatch.begin_rebuild(queue, &[kind()], hold).await.unwrap();
+        let begun = self.dispatch.begin_rebuild(queue, &[kind()], &QueueSettings::default(), hold).await.unwrap();
         self.clock.sync(self.clock.now().plus(hold * 10), Duration::ZERO);
         begun.is_some()
     }
