@@ -8,12 +8,14 @@
 -- reply  'begun' and how many slots have to be emptied, or 'taken' while another rebuild is under way
 local token, hold_ms, slots, place = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if place == 'first' then
-  if not redis.call('SET', REBUILD, token, 'NX', 'PX', hold_ms) then
+  local held = redis.call('GET', REBUILD)
+  if held and held:sub(17) == run_id() then
     return { 'taken', 0 }
   end
+  redis.call('SET', REBUILD, right(token), 'PX', hold_ms)
 elseif place == 'next' then
   -- Whoever holds the first slot's may overwrite: the token that was here cannot be used any more, or does no harm.
-  redis.call('SET', REBUILD, token, 'PX', hold_ms)
+  redis.call('SET', REBUILD, right(token), 'PX', hold_ms)
 else
   redis.call('UNLINK', REBUILD, ALL_IDLE)
 end

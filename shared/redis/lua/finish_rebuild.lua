@@ -4,7 +4,7 @@
 -- KEYS   prelude.lua
 -- ARGV   token, 'paused' or 'running'
 -- reply  'ok', or 'expired' when the right was lost; then nothing was done
-if redis.call('GET', REBUILD) ~= ARGV[1] then
+if redis.call('GET', REBUILD) ~= right(ARGV[1]) then
   return 'expired'
 end
 redis.call('DEL', REBUILD)

@@ -8,7 +8,7 @@
 -- KEYS   [1] state    hash: marker (the server's run id at the last finished rebuild), slots, paused, announced; in the first
 --                     slot also was: the most slots that a rebuild has not emptied yet
 --        [2] idle     sorted set: workers that found too little, or that a paused or lost queue turned away, by expiry
---        [3] rebuild  string: token of the rebuild under way; expires
+--        [3] rebuild  string: token of the rebuild under way and the server's run id; expires
 --        then 15 for each kind that the call names:
 --        DUE          sorted set: ids by due_ms * 10 + priority
 --        EXPIRY       sorted set: leased ids by expiry_ms
@@ -82,6 +82,12 @@ end
 
 local function run_id()
   return redis.call('INFO', 'server'):match('run_id:(%x+)')
+end
+
+-- What REBUILD holds for a token. The right ends with the server that gave it: what it had enqueued there may be gone on
+-- another one, or after a restart, and then somebody has to begin anew, at once.
+local function right(token)
+  return token .. run_id()
 end
 
 -- Puts the worker among the idle ones. Whoever is in there has a channel on which it hears.

@@ -4,7 +4,7 @@
 -- KEYS   prelude.lua
 -- ARGV   token, hold_ms, then tickets, as add_tickets reads them
 -- reply  'ok', or 'expired' when the right was lost; then nothing was done
-if redis.call('GET', REBUILD) ~= ARGV[1] then
+if redis.call('GET', REBUILD) ~= right(ARGV[1]) then
   return 'expired'
 end
 redis.call('PEXPIRE', REBUILD, ARGV[2])

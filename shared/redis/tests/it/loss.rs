@@ -90,6 +90,27 @@ async fn one_rebuild_at_a_time_and_a_late_one_does_nothing() {
 }
 
 #[tokio::test]
+async fn the_right_to_rebuild_ends_with_the_server_that_gave_it() {
+    let mut server = Server::start(&Options { append_only: true, ..Options::default() }).unwrap();
+    let dispatch = connect(&server.url()).await;
+    let a = kind("a");
+    let kinds = std::slice::from_ref(&a);
+    let queue = queue_on(&dispatch, kinds).await;
+    let settings = QueueSettings::default();
+    let interrupted = dispatch.begin_rebuild(&queue, kinds, &settings, LONG).await.unwrap().unwrap();
+    assert!(dispatch.rebuild(&queue, interrupted, &tickets(&a, 5), LONG).await.unwrap());
+    server.kill().unwrap();
+    server.restart().unwrap();
+    let finished = eventually(async || dispatch.finish_rebuild(&queue, interrupted, &settings).await.ok()).await;
+    assert!(!finished, "what it has enqueued may be lost with the old server");
+    let next = dispatch.begin_rebuild(&queue, kinds, &settings, LONG).await.unwrap().expect("at once");
+    assert!(!dispatch.rebuild(&queue, interrupted, &tickets(&a, 5), LONG).await.unwrap());
+    assert!(dispatch.rebuild(&queue, next, &tickets(&a, 3), LONG).await.unwrap());
+    assert!(dispatch.finish_rebuild(&queue, next, &settings).await.unwrap());
+    assert_eq!(dispatch.stats(&queue, kinds).await.unwrap().ready, 3);
+}
+
+#[tokio::test]
 async fn only_the_lost_ones_of_thousands_of_queues_are_named() {
     let dispatch = connect(&shared().url()).await;
     let mut queues: Vec<QueueRef> = (0..2_500).map(|_| crate::world::new_queue()).collect();
