@@ -3,7 +3,10 @@
 use crate::evidence::{Dump, JobRow, Table, Written};
 use anyhow::{Context, Result};
 use haul_testkit::postgres::Server;
-use std::process::Command;
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 /// What is added to a migrated database: the log of every write to outcomes and failures, in the same transaction as
 /// the write, and the table of the handler `ledger-effect`.
@@ -34,6 +37,9 @@ END $$;
 CREATE TRIGGER log AFTER INSERT OR UPDATE OR DELETE ON haul.outcome FOR EACH ROW EXECUTE FUNCTION faults.log_outcome();
 CREATE TRIGGER log AFTER INSERT OR UPDATE OR DELETE ON haul.failure FOR EACH ROW EXECUTE FUNCTION faults.log_failure();
 ";
+
+/// How long a connection is waited for.
+const CONNECTION_MAX: Duration = Duration::from_secs(10);
 
 /// Jobs that a client of the run submitted; others were filled in beside them.
 const OURS: &str = "queue = 'default'";
@@ -89,9 +95,18 @@ impl Books {
         format!("postgres://postgres@127.0.0.1:{port}/{}", self.name)
     }
 
-    /// Runs SQL in it.
+    /// Runs SQL in it. Waits while the server has no connection left: whoever took the last ones on purpose is still about
+    /// to give them back, and nothing was run yet.
     pub fn sql(&self, sql: &str) -> Result<String> {
-        self.server().psql(&self.name, sql)
+        let end = Instant::now() + CONNECTION_MAX;
+        loop {
+            match self.server().psql(&self.name, sql) {
+                Err(error) if error.to_string().contains("too many clients") && Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// A client of its own that runs this SQL: for what is to go on meanwhile.
