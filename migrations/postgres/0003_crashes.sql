@@ -1,16 +1,17 @@
 -- Crashes: failures that took the process that ran them down with them.
---
--- The lock is tried for in short turns: while one waits for it, behind a backup perhaps, every load and every failure
--- would wait behind that one. The column itself is there at once, whatever the size of the table.
-DO $$
+
+-- Locks a table for a change of it, trying for a moment at a time: whoever waits for such a lock has everybody else wait
+-- behind it. For migrations.
+CREATE PROCEDURE haul.lock_for_change(changed regclass)
+LANGUAGE plpgsql AS $$
 DECLARE
     turns_left integer := 300;
 BEGIN
     PERFORM set_config('lock_timeout', '200ms', true);
     LOOP
         BEGIN
-            LOCK TABLE haul.failure IN ACCESS EXCLUSIVE MODE;
-            EXIT;
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', changed);
+            RETURN;
         EXCEPTION WHEN lock_not_available THEN
             turns_left := turns_left - 1;
             IF turns_left = 0 THEN
@@ -21,5 +22,8 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- The column is there at once, whatever the size of the table.
+CALL haul.lock_for_change('haul.failure');
 ALTER TABLE haul.failure ADD COLUMN crashed boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN haul.failure.crashed IS 'Whether it took the process that ran it down with it.';
