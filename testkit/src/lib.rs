@@ -10,6 +10,7 @@
 //! | [`http`] | an HTTP server that plays a third party, and a client |
 //! | [`net`] | a proxy that cuts, stalls and delays connections |
 //! | [`process`] | the `haul` binary itself |
+//! | [`wait`] | nothing: it waits for what comes true |
 //!
 //! This crate knows no other crate of Haul, and speaks to databases through their own command-line clients, so
 //! that nothing is tested with itself.
@@ -21,5 +22,6 @@ pub mod postgres;
 pub mod process;
 pub mod redis;
 mod supervised;
+pub mod wait;
 
 pub use supervised::Exit;

@@ -1,25 +1,10 @@
 //! What the tests share: jobs by the thousand, and waiting for what becomes of them.
 
 use haul_testkit::http::{Answer, Client};
+pub(crate) use haul_testkit::wait::until;
 use serde_json::Value;
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::{Instant, sleep};
-
-/// Waits until `look` sees what it waits for.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
-    what: &str,
-    limit: Duration,
-    mut look: impl FnMut() -> F,
-) -> T {
-    let end = Instant::now() + limit;
-    loop {
-        if let Some(seen) = look().await {
-            return seen;
-        }
-        assert!(Instant::now() < end, "not within {limit:?}: {what}");
-        sleep(Duration::from_millis(50)).await;
-    }
-}
 
 /// Submits one job and returns its id.
 pub(crate) async fn submit(client: &Client, job: Value) -> String {

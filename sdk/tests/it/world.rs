@@ -1,29 +1,10 @@
 //! What the tests share: jobs, what became of them, and processes that a supervisor keeps up.
 
+pub(crate) use haul_testkit::wait::until;
 use haul_testkit::{http::Client, process::Haul};
 use serde_json::{Value, json};
-use std::{
-    fs,
-    future::Future,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 use tokio::time::sleep;
-
-/// Waits until `look` sees what it waits for.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
-    what: &str,
-    limit: Duration,
-    mut look: impl FnMut() -> F,
-) -> T {
-    let end = Instant::now() + limit;
-    loop {
-        if let Some(seen) = look().await {
-            return seen;
-        }
-        assert!(Instant::now() < end, "not within {limit:?}: {what}");
-        sleep(Duration::from_millis(50)).await;
-    }
-}
 
 /// A job of a kind, tried again soon.
 pub(crate) fn job(kind: &str, payload: Value) -> Value {

@@ -1,7 +1,7 @@
 //! `POST /v1/queues/{queue}/pause` and `/resume`.
 //!
 //! The truth is in the ledger, and what workers ask is the dispatch. When the dispatch does not answer, it is told again
-//! for [`TRIES`] seconds, each time with what the ledger says by then; a dispatch that was rebuilt is told by its rebuild.
+//! for [`TRIES`] seconds, each time with what the ledger says by then; later, repair tells it.
 
 use super::{view, without_figures};
 use crate::{
@@ -93,7 +93,7 @@ async fn tell(dispatch: &dyn Dispatch, info: &QueueInfo) -> bool {
     match timeout(DISPATCH_WAIT_MAX, dispatch.configure(&info.queue, &info.settings)).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
-            tracing::debug!(queue = %info.queue, %error, "the dispatch could not be told of a pause or its end");
+            tracing::debug!(queue = %info.queue, %error, "the dispatch could not be told of changed settings");
             false
         }
         Err(_elapsed) => false,
@@ -109,5 +109,5 @@ async fn tell_again(ledger: Arc<dyn Ledger>, dispatch: Arc<dyn Dispatch>, queue:
             return;
         }
     }
-    tracing::warn!(%queue, "the dispatch was not told of a pause or its end; a rebuild will tell it");
+    tracing::warn!(%queue, "the dispatch was not told of changed settings; repair will tell it");
 }
