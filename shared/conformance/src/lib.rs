@@ -1,4 +1,4 @@
-//! What every ledger and every dispatch must pass: one suite each, the same for all adapters, with no skips.
+//! What every ledger, every store of schedules and every dispatch must pass: one suite each, the same for all adapters, with no skips.
 //!
 //! A *promise* is an async function named after what it checks; it panics when the promise is broken. An adapter lists
 //! them all in its own test binary:
@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Each promise gets a harness of its own, made by that expression (which may `await`) inside the test's runtime. What
-//! a harness must do is small: [`ledger::LedgerHarness`] and [`dispatch::DispatchHarness`].
+//! a harness must do is small: [`ledger::LedgerHarness`], [`schedules::SchedulesHarness`] and
+//! [`dispatch::DispatchHarness`].
 //!
 //! [`reference`] is the yardstick: the property tests compare adapters with it. The tests of this crate hold adapters
 //! that break one promise each, and show that the suites find every one of them.
@@ -24,6 +25,7 @@ pub mod ledger;
 mod property;
 pub mod reference;
 mod run;
+pub mod schedules;
 
 pub(crate) use run::at_once;
 pub use run::{Promise, eventually, run};
@@ -34,6 +36,15 @@ pub use run::{Promise, eventually, run};
 macro_rules! ledger_tests {
     ($harness:expr) => {
         $crate::__ledger_promises! { __tests ($harness) }
+    };
+}
+
+/// Lists every promise of a store of schedules as a test of its own. Takes an expression that makes a
+/// [`SchedulesHarness`](crate::schedules::SchedulesHarness).
+#[macro_export]
+macro_rules! schedules_tests {
+    ($harness:expr) => {
+        $crate::__schedules_promises! { __tests ($harness) }
     };
 }
 

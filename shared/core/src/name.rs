@@ -1,4 +1,4 @@
-//! Names of queues, kinds and tenants: one alphabet, checked once at the door.
+//! Names of queues, kinds, tenants and schedules: one alphabet, checked once at the door.
 //!
 //! A name is 1 to [`NAME_CHARS_MAX`] characters of `a-z A-Z 0-9 . _ -` and begins with a letter or digit. That keeps it
 //! safe in URLs, Redis keys (no `:`, `{` or `}`), metric labels and shells, so that nothing later has to quote it.
@@ -101,6 +101,10 @@ name!(
 name!(
     /// Which handler runs a job.
     Kind
+);
+name!(
+    /// What a tenant calls one of its schedules.
+    ScheduleName
 );
 
 impl Default for Tenant {

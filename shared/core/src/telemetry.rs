@@ -34,3 +34,11 @@ pub const WORKER_SLOTS_BUSY: &str = "haul_worker_slots_busy";
 pub const SUSPECTS_RUNNING: &str = "haul_suspects_running";
 /// HTTP requests answered. Labels: `route`, `status`.
 pub const HTTP_REQUESTS_TOTAL: &str = "haul_http_requests_total";
+/// Ticks that schedulers of this process have dealt with. Labels: `end` (`fired`, `passed`).
+pub const TICKS_TOTAL: &str = "haul_ticks_total";
+/// From a schedule being due to its step being committed, in seconds.
+pub const SCHEDULE_LAG_SECONDS: &str = "haul_schedule_lag_seconds";
+/// Steps that another scheduler, or an edit, was ahead of.
+pub const STALE_STEPS_TOTAL: &str = "haul_stale_steps_total";
+/// Steps that put off a schedule which cannot fire.
+pub const SCHEDULE_PROBLEMS_TOTAL: &str = "haul_schedule_problems_total";

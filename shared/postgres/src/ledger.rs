@@ -81,6 +81,10 @@ impl PostgresLedger {
         })
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Takes the lock of the one process that may keep a memory dispatch over this ledger. On a connection of its own.
     pub async fn lock_exclusively(&self) -> std::result::Result<ExclusiveLock, LockError> {
         lock::lock_exclusively(&self.options).await

@@ -30,6 +30,7 @@ mod queues;
 mod receipts;
 mod record;
 mod rows;
+mod schedules;
 mod transaction;
 mod unsettled;
 

@@ -24,9 +24,9 @@ use std::{
 /// A ledger in memory.
 #[derive(Debug)]
 pub struct ReferenceLedger {
-    clock: Arc<Clock>,
+    pub(super) clock: Arc<Clock>,
     aged_ms: AtomicU64,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
 }
 
 impl ReferenceLedger {
@@ -46,7 +46,7 @@ impl ReferenceLedger {
     }
 
     /// The time by which receipts, heartbeats and keys are judged.
-    fn rule_time(&self) -> Timestamp {
+    pub(super) fn rule_time(&self) -> Timestamp {
         self.clock.now().plus(Duration::from_millis(self.aged_ms.load(Ordering::Relaxed)))
     }
 }

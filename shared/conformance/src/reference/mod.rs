@@ -6,6 +6,7 @@
 mod dispatch;
 mod ledger;
 mod queue;
+mod schedules;
 mod state;
 
 pub use dispatch::{DispatchCopy, ReferenceDispatch};

@@ -1,8 +1,13 @@
-//! The reference passes both suites.
+//! The reference passes the suites.
 
 mod ledger {
     use crate::worlds::Ledgers;
     haul_conformance::ledger_tests!(Ledgers(|reference| reference as _));
+}
+
+mod schedules {
+    use crate::worlds::ScheduleStores;
+    haul_conformance::schedules_tests!(ScheduleStores(|reference| reference as _));
 }
 
 mod dispatch {

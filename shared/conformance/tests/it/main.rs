@@ -3,5 +3,6 @@
 mod accepted;
 mod broken_dispatch;
 mod broken_ledger;
+mod broken_schedules;
 mod rejected;
 mod worlds;

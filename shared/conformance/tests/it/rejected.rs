@@ -3,9 +3,10 @@
 use crate::{
     broken_dispatch::{BrokenDispatch, Defect as D},
     broken_ledger::{BrokenLedger, Defect as L},
-    worlds::{Dispatches, Ledgers},
+    broken_schedules::{BrokenSchedules, Defect as S},
+    worlds::{Dispatches, Ledgers, ScheduleStores},
 };
-use haul_conformance::{Promise, dispatch, ledger, run};
+use haul_conformance::{Promise, dispatch, ledger, run, schedules};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -28,6 +29,13 @@ fn breaks_ledger(defect: L, names: &[&str]) {
     all_are_broken(ledger::PROMISES, names, async || {
         ledger::Stage::new(Arc::new(Ledgers(move |reference| Arc::new(BrokenLedger::new(reference, defect)) as _)))
             .await
+    });
+}
+
+fn breaks_schedules(defect: S, names: &[&str]) {
+    all_are_broken(schedules::PROMISES, names, async || {
+        let wrap = move |reference| Arc::new(BrokenSchedules::new(reference, defect)) as _;
+        schedules::Stage::new(Arc::new(ScheduleStores(wrap))).await
     });
 }
 
@@ -177,6 +185,59 @@ rejected! { breaks_ledger:
     a_ledger_that_cuts_settings = L::CutsSettings => ["queues::settings_beyond_their_limits_are_refused"];
     a_ledger_that_tells_old_settings = L::TellsOldSettings => ["queues::a_queue_is_paused_and_resumed"];
     a_ledger_whose_events_end = L::EventsEnd => ["queues::the_stream_of_events_does_not_end"];
+}
+
+rejected! { breaks_schedules:
+    a_store_that_fires_stale_definitions = S::FiresStaleDefinitions => [
+        "fire::a_step_of_another_version_fires_nothing",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_store_that_fires_from_anywhere = S::FiresFromAnywhere => [
+        "fire::a_step_from_another_place_fires_nothing",
+        "crowd::each_step_is_taken_by_one_of_many",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_store_that_looks_before_it_fires = S::LooksBeforeItFires => ["crowd::each_step_is_taken_by_one_of_many"];
+    a_store_that_fires_what_is_paused = S::FiresWhilePaused => ["fire::a_paused_schedule_fires_nothing"];
+    a_store_that_accepts_jobs_of_stale_steps = S::AcceptsJobsOfStaleSteps => [
+        "fire::in_a_batch_only_the_jobs_of_steps_that_were_taken_are_accepted",
+        "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",
+    ];
+    a_store_that_moves_without_jobs = S::MovesWithoutJobs => ["fire::a_step_moves_its_schedule_and_accepts_its_jobs"];
+    a_store_that_forgets_its_receipt = S::ForgetsItsReceipt => ["fire::the_receipt_covers_the_jobs_of_a_batch"];
+    a_store_that_forgets_what_it_was_sent = S::ForgetsWhatItWasSent => ["fire::a_step_sent_again_is_taken_once"];
+    a_store_that_keeps_receipts_that_are_done = S::KeepsReceiptsThatAreDone => [
+        "fire::receipts_named_as_done_go_with_a_batch",
+    ];
+    a_store_that_forgets_the_count = S::ForgetsTheCount => [
+        "fire::a_step_with_several_jobs_counts_them_and_remembers_the_last",
+    ];
+    a_store_that_hides_problems = S::HidesProblems => ["fire::a_problem_is_kept_until_the_next_step"];
+    a_store_that_edits_any_version = S::EditsAnyVersion => ["change::an_edit_of_another_version_changes_nothing"];
+    a_store_that_edits_from_anywhere = S::EditsFromAnywhere => [
+        "change::an_edit_that_moves_does_so_only_from_where_the_schedule_is",
+    ];
+    a_store_that_edits_without_a_new_version = S::EditsWithoutANewVersion => [
+        "change::an_edit_gives_a_new_definition_and_a_new_version",
+        "fire::a_step_of_another_version_fires_nothing",
+    ];
+    a_store_that_resumes_under_the_old_version = S::ResumesUnderTheOldVersion => [
+        "change::a_pause_and_a_resume_are_new_versions",
+    ];
+    a_store_that_only_pauses_what_is_deleted = S::ReusesIds => [
+        "change::a_deleted_schedule_is_gone",
+        "fire::a_deleted_schedule_fires_nothing_also_when_its_name_is_used_again",
+    ];
+    a_store_that_lists_as_people_do = S::ListsInNoOrder => [
+        "change::a_list_is_in_order_of_name_and_goes_on_after_its_cursor",
+    ];
+    a_store_that_counts_the_paused_in = S::SaysThatThePausedAreDue => [
+        "due::a_paused_schedule_is_not_due_until_it_is_resumed",
+    ];
+    a_store_that_does_not_tell_what_is_next = S::SaysThatNothingIsNext => [
+        "due::a_schedule_is_due_when_its_time_has_come",
+    ];
+    a_store_that_goes_by_another_clock = S::GoesByTheReadersClock => ["due::what_is_due_goes_by_the_ledgers_clock"];
 }
 
 rejected! { breaks_dispatch:

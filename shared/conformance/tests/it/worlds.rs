@@ -5,8 +5,9 @@ use haul_conformance::{
     dispatch::{DispatchHarness, DispatchWorld},
     ledger::{LedgerHarness, LedgerWorld},
     reference::{ReferenceDispatch, ReferenceLedger},
+    schedules::{SchedulesHarness, SchedulesWorld},
 };
-use haul_core::{Clock, Dispatch, Ledger};
+use haul_core::{Clock, Dispatch, Ledger, Schedules};
 use std::{sync::Arc, time::Duration};
 
 /// Makes ledgers: the reference, as the function wraps it.
@@ -64,5 +65,33 @@ impl DispatchWorld for DispatchOver {
     }
     async fn lose(&self) {
         self.reference.lose();
+    }
+}
+
+/// Makes stores of schedules: the reference, as the function wraps it.
+pub(crate) struct ScheduleStores<W>(pub(crate) W);
+
+struct SchedulesOver {
+    reference: Arc<ReferenceLedger>,
+    schedules: Arc<dyn Schedules>,
+}
+
+#[async_trait]
+impl<W> SchedulesHarness for ScheduleStores<W>
+where
+    W: Fn(Arc<ReferenceLedger>) -> Arc<dyn Schedules> + Send + Sync + 'static,
+{
+    async fn fresh(&self) -> Arc<dyn SchedulesWorld> {
+        let reference = Arc::new(ReferenceLedger::new(Arc::new(Clock::new())));
+        Arc::new(SchedulesOver { schedules: (self.0)(reference.clone()), reference })
+    }
+}
+
+impl SchedulesWorld for SchedulesOver {
+    fn schedules(&self) -> Arc<dyn Schedules> {
+        self.schedules.clone()
+    }
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.reference.clone()
     }
 }

@@ -21,6 +21,7 @@ mod queues;
 mod receipts;
 mod record;
 mod rows;
+mod schedules;
 mod unsettled;
 mod writer;
 

@@ -84,6 +84,17 @@ impl Row<'_> {
         self.int(time.as_ms())
     }
 
+    /// A time that may be none.
+    pub(super) fn optional_time(&mut self, time: Option<Timestamp>) -> &mut Self {
+        match time {
+            Some(time) => self.time(time),
+            None => {
+                self.element(format_args!("null"));
+                self
+            }
+        }
+    }
+
     /// A tenant, queue or kind: their alphabet needs no escapes.
     pub(super) fn name(&mut self, name: &str) -> &mut Self {
         self.element(format_args!("\"{name}\""));

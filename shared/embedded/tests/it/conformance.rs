@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use haul_conformance::{
     dispatch::{DispatchHarness, DispatchWorld},
     ledger::{LedgerHarness, LedgerWorld},
+    schedules::{SchedulesHarness, SchedulesWorld},
 };
-use haul_core::{Clock, Dispatch, Ledger};
+use haul_core::{Clock, Dispatch, Ledger, Schedules};
 use haul_embedded::{MemoryDispatch, SqliteLedger};
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{sync::Arc, time::Duration};
@@ -18,12 +19,34 @@ struct SqliteWorld {
     directory: TempDir,
 }
 
+impl SqliteWorld {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(SqliteLedger::open(directory.path()).await.unwrap());
+        Self { ledger, directory }
+    }
+}
+
 #[async_trait]
 impl LedgerHarness for Sqlite {
     async fn fresh(&self) -> Arc<dyn LedgerWorld> {
-        let directory = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(SqliteLedger::open(directory.path()).await.unwrap());
-        Arc::new(SqliteWorld { ledger, directory })
+        Arc::new(SqliteWorld::new().await)
+    }
+}
+
+#[async_trait]
+impl SchedulesHarness for Sqlite {
+    async fn fresh(&self) -> Arc<dyn SchedulesWorld> {
+        Arc::new(SqliteWorld::new().await)
+    }
+}
+
+impl SchedulesWorld for SqliteWorld {
+    fn schedules(&self) -> Arc<dyn Schedules> {
+        self.ledger.clone()
+    }
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.ledger.clone()
     }
 }
 
@@ -72,6 +95,11 @@ impl DispatchWorld for MemoryWorld {
 mod ledger {
     use super::Sqlite;
     haul_conformance::ledger_tests!(Sqlite);
+}
+
+mod schedules {
+    use super::Sqlite;
+    haul_conformance::schedules_tests!(Sqlite);
 }
 
 mod dispatch {

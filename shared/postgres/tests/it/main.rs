@@ -13,3 +13,8 @@ mod ledger {
     use crate::world::PostgresHarness;
     haul_conformance::ledger_tests!(PostgresHarness);
 }
+
+mod schedules {
+    use crate::world::PostgresHarness;
+    haul_conformance::schedules_tests!(PostgresHarness);
+}

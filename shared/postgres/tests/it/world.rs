@@ -1,9 +1,12 @@
 //! What every test begins with: a migrated database of its own on this test process's server.
 
 use async_trait::async_trait;
-use haul_conformance::ledger::{LedgerHarness, LedgerWorld};
+use haul_conformance::{
+    ledger::{LedgerHarness, LedgerWorld},
+    schedules::{SchedulesHarness, SchedulesWorld},
+};
 use haul_core::{
-    Job, JobId, JobOptions, Kind, Ledger, Priority, ProcessId, Queue, Tenant,
+    Job, JobId, JobOptions, Kind, Ledger, Priority, ProcessId, Queue, Schedules, Tenant,
     ledger::{Entry, NewJob, Record},
 };
 use haul_postgres::{PostgresLedger, PostgresOptions, migrate};
@@ -38,10 +41,25 @@ pub(crate) struct World {
 }
 
 #[async_trait]
+impl SchedulesHarness for PostgresHarness {
+    async fn fresh(&self) -> Arc<dyn SchedulesWorld> {
+        Arc::new(World::new().await)
+    }
+}
+
+impl SchedulesWorld for World {
+    fn schedules(&self) -> Arc<dyn Schedules> {
+        self.handle()
+    }
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.handle()
+    }
+}
+
+#[async_trait]
 impl LedgerWorld for World {
     fn ledger(&self) -> Arc<dyn Ledger> {
-        let is_even = self.handles.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
-        if is_even { self.ledger.clone() } else { self.second.clone() }
+        self.handle()
     }
 
     async fn age(&self, by: Duration) {
@@ -62,6 +80,12 @@ impl World {
         let ledger = connect(&url).await;
         let second = connect(&url).await;
         Self { url, ledger, second, handles: AtomicU64::new(0) }
+    }
+
+    /// One of the two processes' ledgers, in turn.
+    fn handle(&self) -> Arc<PostgresLedger> {
+        let is_even = self.handles.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        if is_even { self.ledger.clone() } else { self.second.clone() }
     }
 
     /// Runs statements.

@@ -2,6 +2,7 @@
 
 mod look;
 mod receipts;
+mod schedules;
 mod unsettled;
 
 use haul_core::{
@@ -13,6 +14,7 @@ use haul_core::{
     limits::{KINDS_PER_QUEUE_MAX, QUEUES_MAX},
     name::QueueRef,
     outcome::{Failure, FinalState, JobRecord, Outcome},
+    schedules::{Schedule, ScheduleRef},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -87,6 +89,7 @@ pub(in crate::reference) struct State {
     receipts: BTreeMap<ReceiptId, StoredReceipt>,
     seen: HashMap<ProcessId, Timestamp>,
     closed_minutes: BTreeSet<i64>,
+    schedules: BTreeMap<ScheduleRef, Schedule>,
 }
 
 impl State {

@@ -1,0 +1,2 @@
+-- Deletes a schedule. ?1: id.
+DELETE FROM schedule WHERE id = ?1
