@@ -1,7 +1,7 @@
-//! Roles in a process: the wiring of `haul up`, `haul api` and `haul worker`.
+//! Roles in a process: the wiring of `haul up`, `haul api`, `haul worker` and `haul scheduler`.
 //!
 //! Listeners are bound first, so that a port in use is known at once. The API serves from then on, and says 503 to submits
-//! until the stores are reached; the worker begins when they are. All of it runs until a signal, or the first failure.
+//! until the stores are reached; worker and scheduler begin when they are. All of it runs until a signal, or the first failure.
 //!
 //! A process that a worker has started for suspects does none of this: it runs them, and ends with that worker.
 
@@ -10,6 +10,7 @@ use haul::{
     doors::Doors,
     plan::Plan,
     process::{Process, Role, listen},
+    scheduler,
     settings::Settings,
     stores::Stores,
     suspects,
@@ -24,6 +25,14 @@ use tokio::net::TcpListener;
 pub(crate) struct Parts {
     pub(crate) api: bool,
     pub(crate) worker: bool,
+    pub(crate) scheduler: bool,
+}
+
+impl Parts {
+    pub(crate) const ALL: Self = Self { api: true, worker: true, scheduler: true };
+    pub(crate) const API: Self = Self { api: true, worker: false, scheduler: false };
+    pub(crate) const WORKER: Self = Self { api: false, worker: true, scheduler: false };
+    pub(crate) const SCHEDULER: Self = Self { api: false, worker: false, scheduler: true };
 }
 
 /// Runs a process with these parts. `welcome` is called when its stores are reached and its API, if it has one, serves.
@@ -53,12 +62,18 @@ pub(crate) async fn run(
         process.begin(role);
     }
     let on_open = |process: &Process, stores: &Stores| {
-        let begun = if parts.worker {
+        let mut begun = if parts.worker {
             let builder = handlers().config(config.worker.clone()).mint(doors.mint().clone());
             worker::roles(process, stores, builder, &config.repair)?
         } else {
             Vec::new()
         };
+        if parts.scheduler {
+            begun.push(scheduler::role(process, stores, doors.mint().clone()));
+            if !parts.worker {
+                begun.push(scheduler::repair(process, stores, &config.repair));
+            }
+        }
         if let Some(Err(error)) = listens.map(|listens| welcome(&listens)) {
             tracing::warn!("standard output cannot be written: {error}");
         }

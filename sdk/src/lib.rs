@@ -30,6 +30,7 @@ mod connect;
 pub mod doors;
 pub mod plan;
 pub mod process;
+pub mod scheduler;
 pub mod settings;
 mod signals;
 pub mod stores;

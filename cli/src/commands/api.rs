@@ -36,7 +36,7 @@ impl ApiRole {
         let flags = overrides([("listen", self.listen), ("ops_listen", self.ops_listen)]);
         let settings = self.file.load(&flags)?;
         let plan = Plan::shared(&settings, "api")?;
-        roles::run("api", settings, plan, Parts { api: true, worker: false }, |welcome: &Welcome| {
+        roles::run("api", settings, plan, Parts::API, |welcome: &Welcome| {
             writeln!(stdout(), "Haul's API listens on {}", welcome.url())
         })
         .await

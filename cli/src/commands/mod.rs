@@ -9,6 +9,7 @@ mod ls;
 mod migrate;
 mod queues;
 mod rerun;
+mod scheduler;
 mod submit;
 mod up;
 mod worker;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Up(up::Up),
     Api(api::ApiRole),
     Worker(worker::WorkerRole),
+    Scheduler(scheduler::SchedulerRole),
     Migrate(migrate::Migrate),
     Config(config::PrintConfig),
     Submit(submit::Submit),
@@ -43,6 +45,7 @@ impl Command {
             Self::Up(up) => up.run().await,
             Self::Api(api) => api.run().await,
             Self::Worker(worker) => worker.run().await,
+            Self::Scheduler(scheduler) => scheduler.run().await,
             Self::Migrate(migrate) => migrate.run().await,
             Self::Config(config) => config.run(),
             Self::Submit(submit) => submit.run().await,

@@ -10,7 +10,7 @@ use clap::Args;
 use haul::plan::Plan;
 use std::io::{Write, stdout};
 
-/// Run everything in one process: API, worker, repair
+/// Run everything in one process: API, worker, scheduler, repair
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -49,7 +49,7 @@ impl Up {
         ]))?;
         let plan = Plan::one_process(&settings)?;
         let stores = plan.describe();
-        roles::run("up", settings, plan, Parts { api: true, worker: true }, |welcome: &Welcome| {
+        roles::run("up", settings, plan, Parts::ALL, |welcome: &Welcome| {
             stdout().write_all(welcome.text(&stores).as_bytes())
         })
         .await

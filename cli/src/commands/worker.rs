@@ -41,6 +41,6 @@ impl WorkerRole {
             ("ops_listen", self.ops_listen),
         ]))?;
         let plan = Plan::shared(&settings, "worker")?;
-        roles::run("worker", settings, plan, Parts { api: false, worker: true }, |_| Ok(())).await
+        roles::run("worker", settings, plan, Parts::WORKER, |_| Ok(())).await
     }
 }

@@ -8,5 +8,6 @@ mod failover;
 mod faults;
 mod postgres_alone;
 mod production;
+mod scheduler;
 mod settings;
 mod world;

@@ -43,7 +43,7 @@ pub(crate) fn on(database: &str, redis: &str, arguments: &[&str]) -> Command {
     haul(arguments).env("DATABASE_URL", database).env("REDIS_URL", redis)
 }
 
-fn sql(database: &str, statement: &str) -> String {
+pub(crate) fn sql(database: &str, statement: &str) -> String {
     let name = database.rsplit('/').next().expect("a name");
     postgres::shared().psql(name, statement).expect("psql")
 }

@@ -19,7 +19,7 @@ fn redis_alone_is_refused() {
 
 #[test]
 fn a_role_of_its_own_needs_both_stores() {
-    for role in ["api", "worker"] {
+    for role in ["api", "worker", "scheduler"] {
         refused(haul(&[role]), &["DATABASE_URL and REDIS_URL are not set", "haul up"]);
         refused(haul(&[role]).env("DATABASE_URL", "postgres://user:hush@127.0.0.1:1/x"), &["REDIS_URL is not set"]);
     }
