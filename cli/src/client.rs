@@ -9,7 +9,7 @@ use haul_core::Span;
 use reqwest::{Method, StatusCode, Url, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Longer than the longest `?wait=`.
@@ -59,6 +59,9 @@ pub(crate) struct Problem {
     hint: Option<String>,
     #[serde(default)]
     errors: Vec<FieldProblem>,
+    /// Of a process that is not ready: every check, and why it fails, or `ok`.
+    #[serde(default)]
+    checks: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,8 +76,12 @@ impl fmt::Display for Problem {
         for error in &self.errors {
             write!(f, "\n  {} {}", error.pointer, error.detail)?;
         }
+        for (check, reason) in self.checks.iter().filter(|(_, reason)| *reason != "ok") {
+            write!(f, "\n  {check}: {reason}")?;
+        }
         // The detail sums the errors up, or repeats the title.
-        let says_more = self.errors.is_empty() && !self.detail.eq_ignore_ascii_case(&self.title);
+        let says_more =
+            self.errors.is_empty() && self.checks.is_empty() && !self.detail.eq_ignore_ascii_case(&self.title);
         if says_more && !self.detail.is_empty() {
             write!(f, "\n  {}", self.detail)?;
         }
@@ -135,8 +142,13 @@ impl Request {
         Self::new(Method::PATCH, path)
     }
 
+    /// `GET /readyz`: beside the API, and served by every role where `--ops-listen` says.
+    pub(crate) fn readiness() -> Self {
+        Self { path: vec!["readyz".to_owned()], ..Self::new(Method::GET, []) }
+    }
+
     fn new<const N: usize>(method: Method, path: [&str; N]) -> Self {
-        let path = path.map(str::to_owned).to_vec();
+        let path = ["v1"].into_iter().chain(path).map(str::to_owned).collect();
         Self { method, path, query: Vec::new(), body: None, idempotency_key: None }
     }
 
@@ -164,7 +176,7 @@ impl Client {
     pub(crate) async fn send(&self, request: Request) -> Result<Vec<u8>, ClientError> {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().push("v1").extend(&request.path);
+            segments.pop_if_empty().extend(&request.path);
         }
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);

@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod deployment;
 mod faults;
 mod run;
 mod sqlx;

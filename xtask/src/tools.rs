@@ -40,6 +40,8 @@ pub(crate) enum Tool {
     Sqlite,
     Curl,
     Faketime,
+    Compose,
+    Prometheus,
 }
 
 impl Tool {
@@ -50,6 +52,8 @@ impl Tool {
             Self::Sqlite => place::on_path("sqlite3").is_some(),
             Self::Curl => place::on_path("curl").is_some(),
             Self::Faketime => place::on_path("faketime").is_some(),
+            Self::Compose => place::on_path("docker-compose").is_some(),
+            Self::Prometheus => ["prometheus", "promtool"].iter().all(|program| place::on_path(program).is_some()),
         }
     }
 
@@ -60,6 +64,8 @@ impl Tool {
             Self::Sqlite => "sqlite3",
             Self::Curl => "curl",
             Self::Faketime => "faketime",
+            Self::Compose => "docker-compose",
+            Self::Prometheus => "prometheus",
         }
     }
 }

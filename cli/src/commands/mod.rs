@@ -5,6 +5,7 @@ mod audit;
 mod cancel;
 mod config;
 mod get;
+mod health;
 mod ls;
 mod migrate;
 mod queues;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Rerun(rerun::Rerun),
     Queues(queues::Queues),
     Audit(audit::Audit),
+    Health(health::Health),
 }
 
 impl Command {
@@ -55,6 +57,7 @@ impl Command {
             Self::Rerun(rerun) => rerun.run().await,
             Self::Queues(queues) => queues.run().await,
             Self::Audit(audit) => audit.run().await,
+            Self::Health(health) => health.run().await,
         }
     }
 }

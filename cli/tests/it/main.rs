@@ -6,6 +6,7 @@ mod client;
 mod embedded;
 mod failover;
 mod faults;
+mod health;
 mod postgres_alone;
 mod production;
 mod scheduler;

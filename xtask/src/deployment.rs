@@ -1,0 +1,25 @@
+//! The files by which Haul is run elsewhere: does the program that reads each of them accept it?
+//!
+//! What the containers run is run by the tests, as plain processes; nothing here starts one.
+
+use anyhow::Result;
+use std::process::Command;
+
+use crate::{
+    run::{root, run},
+    tools::{self, Tool},
+};
+
+/// Checks `docker-compose.yml` and what `dashboards/prometheus` holds.
+pub(crate) fn check() -> Result<()> {
+    tools::ensure(&[Tool::Compose, Tool::Prometheus])?;
+    // The key is required, and any text will do.
+    run(here("docker-compose").args(["config", "--quiet"]).env("HAUL_ADMIN_KEY", "any"))?;
+    run(here("promtool").args(["check", "config", "dashboards/prometheus/prometheus.yml"]))
+}
+
+fn here(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
