@@ -10,10 +10,11 @@
 //! | [`http`] | an HTTP server that plays a third party, and a client |
 //! | [`net`] | a proxy that cuts, stalls and delays connections |
 //! | [`process`] | the `haul` binary itself |
+//! | [`smtp`] | a mail server that keeps what it is sent (from `haul-parties`, which `haul demo` uses, too) |
 //! | [`wait`] | nothing: it waits for what comes true |
 //!
-//! This crate knows no other crate of Haul, and speaks to databases through their own command-line clients, so
-//! that nothing is tested with itself.
+//! This crate knows no other crate of Haul but `haul-parties`, which knows none, and speaks to databases through their
+//! own command-line clients, so that nothing is tested with itself.
 
 pub mod http;
 pub mod net;
@@ -24,4 +25,5 @@ pub mod redis;
 mod supervised;
 pub mod wait;
 
+pub use haul_parties::smtp;
 pub use supervised::Exit;
