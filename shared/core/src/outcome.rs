@@ -176,6 +176,12 @@ impl JobRecord {
     pub fn id(&self) -> JobId {
         self.job.id
     }
+
+    /// Whether its payload was erased, and with it its result and the detail of its errors. No payload is empty: the
+    /// least that JSON can be is a byte.
+    pub fn is_erased(&self) -> bool {
+        self.outcome.is_some() && self.job.payload.is_empty()
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod dispatch;
 mod ledger;
+mod maintenance;
 mod queue;
 mod schedules;
 mod state;

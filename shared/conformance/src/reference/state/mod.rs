@@ -1,6 +1,7 @@
 //! What the reference ledger holds, and the rules over it. Plain and single-threaded: every method is one transaction.
 
 mod look;
+mod maintenance;
 mod receipts;
 mod schedules;
 mod unsettled;
@@ -12,6 +13,7 @@ use haul_core::{
         Recorded, Result,
     },
     limits::{KINDS_PER_QUEUE_MAX, QUEUES_MAX},
+    maintenance::DayClosed,
     name::QueueRef,
     outcome::{Failure, FinalState, JobRecord, Outcome},
     schedules::{Schedule, ScheduleRef},
@@ -90,6 +92,8 @@ pub(in crate::reference) struct State {
     seen: HashMap<ProcessId, Timestamp>,
     closed_minutes: BTreeSet<i64>,
     schedules: BTreeMap<ScheduleRef, Schedule>,
+    /// Days before this id are closed.
+    closed_before: Option<JobId>,
 }
 
 impl State {
@@ -131,6 +135,9 @@ impl State {
 
     /// Stores new jobs, what their queues did not know yet and one receipt; or nothing at all.
     fn store(&mut self, now: Timestamp, jobs: &[&Job], owner: ProcessId) -> Result<Option<ReceiptId>> {
+        if let Some(late) = jobs.iter().find(|job| self.is_late(job.id)) {
+            return Err(LedgerError::Refused(Box::new(DayClosed(late.id))));
+        }
         let unknown = self.unknown_kinds(jobs)?;
         for (queue, Unknown { created_at, kinds }) in unknown {
             let new = || StoredQueue { settings: QueueSettings::default(), created_at, kinds: BTreeSet::new() };
@@ -147,6 +154,11 @@ impl State {
         let receipt = StoredReceipt { owner, first, last, created_at: now, taken_at: None };
         self.receipts.entry(ReceiptId(first)).or_insert(receipt);
         Ok(Some(ReceiptId(first)))
+    }
+
+    /// Whether a job is new, and its day is closed.
+    fn is_late(&self, id: JobId) -> bool {
+        self.closed_before.is_some_and(|closed| id < closed) && !self.jobs.contains_key(&id)
     }
 
     /// What the jobs would make known, if their tenants and queues may have so much.
