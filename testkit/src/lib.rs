@@ -10,7 +10,7 @@
 //! | [`http`] | an HTTP server that plays a third party, and a client |
 //! | [`net`] | a proxy that cuts, stalls and delays connections |
 //! | [`process`] | the `haul` binary itself |
-//! | [`smtp`] | a mail server that keeps what it is sent (from `haul-parties`, which `haul demo` uses, too) |
+//! | [`provider`], [`smtp`] | a payment provider and a mail server (from `haul-parties`, which `haul demo` uses, too) |
 //! | [`wait`] | nothing: it waits for what comes true |
 //!
 //! This crate knows no other crate of Haul but `haul-parties`, which knows none, and speaks to databases through their
@@ -25,5 +25,5 @@ pub mod redis;
 mod supervised;
 pub mod wait;
 
-pub use haul_parties::smtp;
+pub use haul_parties::{provider, smtp};
 pub use supervised::Exit;

@@ -6,6 +6,8 @@
 //!
 //! | module | what it plays |
 //! | --- | --- |
+//! | [`provider`] | a payment provider with Stripe's API |
 //! | [`smtp`] | a mail server |
 
+pub mod provider;
 pub mod smtp;

@@ -1,0 +1,3 @@
+//! What the third parties promise, over HTTP.
+
+mod provider;
