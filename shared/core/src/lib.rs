@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod batch;
+pub mod books;
 pub mod config;
 pub mod dispatch;
 pub mod id;
@@ -17,6 +18,7 @@ pub mod limits;
 pub mod maintenance;
 pub mod name;
 pub mod outcome;
+pub mod payment;
 pub mod policy;
 pub mod queue;
 pub mod readiness;
@@ -26,6 +28,7 @@ pub mod telemetry;
 pub mod template;
 pub mod time;
 
+pub use books::Books;
 pub use config::Config;
 pub use dispatch::Dispatch;
 pub use id::{IdMint, JobId, ProcessId};
@@ -34,6 +37,7 @@ pub use ledger::Ledger;
 pub use maintenance::Maintenance;
 pub use name::{Kind, Queue, QueueRef, ScheduleName, Tenant};
 pub use outcome::{Failure, FinalState, JobError, JobState, Outcome};
+pub use payment::{Payment, PaymentId};
 pub use policy::RetryPolicy;
 pub use queue::{QueueChange, QueueSettings};
 pub use readiness::Readiness;
