@@ -54,6 +54,7 @@ pub struct WorkerBuilder {
     isolation: Option<Isolation>,
     data: DataMap,
     handlers: Vec<Handler>,
+    residents: Vec<Kind>,
     refused: Option<BuildError>,
 }
 
@@ -147,6 +148,19 @@ impl WorkerBuilder {
         self.add(kind.as_ref(), transactional::erase(handler), true)
     }
 
+    /// Keeps the jobs of a kind in this process also when they are suspects: for handlers that need what only this process
+    /// has, such as its stores. Nothing counts their crashes, so it is for handlers that no payload can make crash.
+    #[must_use]
+    pub fn resident(mut self, kind: impl AsRef<str>) -> Self {
+        match Kind::new(kind.as_ref()) {
+            Ok(kind) => {
+                self.residents.push(kind);
+                self
+            }
+            Err(reason) => self.refuse(BuildError::Kind { kind: kind.as_ref().to_owned(), reason }),
+        }
+    }
+
     /// The worker, or what is wrong with it.
     pub fn build(self) -> Result<Worker, BuildError> {
         if let Some(refused) = self.refused {
@@ -161,7 +175,7 @@ impl WorkerBuilder {
         if let Some(handler) = self.handlers.iter().find(impossible) {
             return Err(BuildError::NoTransactions(handler.kind.clone()));
         }
-        let registry = registry_of(self.handlers, &config)?;
+        let registry = registry_of(self.handlers, &self.residents, &config)?;
         let house = House {
             data: Arc::new(self.data),
             mint,
@@ -189,7 +203,7 @@ impl WorkerBuilder {
         }
         let config = self.config.unwrap_or_else(|| Config::defaults().worker);
         Ok(Handlers {
-            registry: registry_of(self.handlers, &config)?,
+            registry: registry_of(self.handlers, &self.residents, &config)?,
             data: Arc::new(self.data),
             lease: config.lease.as_duration(),
             result_bytes_max: config.result_bytes_max,
@@ -213,11 +227,12 @@ impl WorkerBuilder {
     }
 }
 
-fn registry_of(handlers: Vec<Handler>, config: &WorkerConfig) -> Result<Registry, BuildError> {
+fn registry_of(handlers: Vec<Handler>, residents: &[Kind], config: &WorkerConfig) -> Result<Registry, BuildError> {
     let mut registry = Registry::default();
     for Handler { kind, run, is_transactional } in handlers {
         let limit = config.kind_concurrency.get(&kind).copied();
-        if !registry.add(Registered::new(kind.clone(), run, limit, is_transactional)) {
+        let registered = Registered::new(kind.clone(), run, limit, is_transactional);
+        if !registry.add(registered.resident(residents.contains(&kind))) {
             return Err(BuildError::Twice(kind));
         }
     }

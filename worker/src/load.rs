@@ -121,8 +121,9 @@ impl Loader {
             } else if due.since(now) > EARLY_MAX {
                 settled.push((claim, Next::Park(due)));
             } else {
+                let line = self.suspects.as_ref().filter(|_| !route.registered.is_resident);
                 let start = Start { claim, route, job, attempt: failures + 1, crashes, due };
-                match &self.suspects {
+                match line {
                     Some(line) if is_suspect || crashes > 0 || line.recalls(start.job.id) => suspects.push(start),
                     _ if due > now => early.push(start),
                     _ => ready.push(start),

@@ -41,6 +41,8 @@ pub(crate) struct Registered {
     pub(crate) handler: Box<dyn ErasedHandler>,
     pub(crate) limit: Option<usize>,
     pub(crate) is_transactional: bool,
+    /// Whether it runs here also when it is a suspect.
+    pub(crate) is_resident: bool,
     in_use: AtomicUsize,
 }
 
@@ -51,7 +53,12 @@ impl Registered {
         limit: Option<usize>,
         is_transactional: bool,
     ) -> Self {
-        Self { kind, handler, limit, is_transactional, in_use: AtomicUsize::new(0) }
+        Self { kind, handler, limit, is_transactional, is_resident: false, in_use: AtomicUsize::new(0) }
+    }
+
+    /// With its suspects here, too.
+    pub(crate) fn resident(self, is_resident: bool) -> Self {
+        Self { is_resident, ..self }
     }
 
     /// How many more attempts of this kind may be taken on; `None` for any number.

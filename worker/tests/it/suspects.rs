@@ -193,6 +193,15 @@ async fn without_a_way_to_isolate_them_suspects_run_like_other_jobs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resident_kind_stays_here_also_when_it_is_a_suspect() {
+    let world = World::new();
+    let id = submit_suspect(&world, Deed::Tell).await;
+    let worker = world.start(isolated(&world).resident("deed"));
+    assert_eq!(told(&world, id).await.process, std::process::id());
+    end(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ends_in_an_orderly_way_there_is_recorded_as_it_would_be_here() {
     let world = World::new();
     let deeds = [Deed::Fail, Deed::Panic, Deed::Follow, Deed::TooLarge];

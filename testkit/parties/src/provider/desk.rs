@@ -17,7 +17,7 @@ const PAGE_MAX: usize = 100;
 /// The largest amount of one charge.
 const AMOUNT_MAX: u64 = 99_999_999;
 
-const CREATE: [&str; 13] = [
+const CREATE: [&str; 14] = [
     "amount",
     "automatic_payment_methods[]",
     "capture_method",
@@ -31,6 +31,7 @@ const CREATE: [&str; 13] = [
     "off_session",
     "payment_method",
     "payment_method_types[]",
+    "transfer_group",
 ];
 
 /// A request that is to be carried out.
@@ -103,6 +104,7 @@ impl Desk {
             (false, ["v1", "payment_intents"]) => self.list_intents(&request.form)?,
             (false, ["v1", "payment_intents", "search"]) => self.search_intents(&request.form)?,
             (false, ["v1", "payment_intents", id]) => self.intents[self.intent(id)?].json(),
+            (false, ["v1", "charges"]) => self.list_charges(&request.form)?,
             (false, ["v1", "refunds"]) => self.list_refunds(&request.form)?,
             (false, ["v1", "refunds", id]) => self
                 .refunds
@@ -152,6 +154,7 @@ impl Desk {
             is_manual,
             payment_method,
             metadata: form.metadata(),
+            transfer_group: form.get("transfer_group").map(str::to_owned),
             received: 0,
             refunded: 0,
             decline: None,
@@ -269,15 +272,19 @@ impl Desk {
 
     fn list_intents(&self, form: &Form) -> Result<Value, Refusal> {
         known(form, &["created[]", "ending_before", "limit", "starting_after", "expand[]"])?;
-        let bound = |name: &str| form.get(name).and_then(|text| text.parse::<u64>().ok());
-        let (from, after) = (bound("created[gte]").unwrap_or(0), bound("created[gt]"));
-        let (to, before) = (bound("created[lte]").unwrap_or(u64::MAX), bound("created[lt]"));
+        let created = Created::of(form);
+        let wanted = self.intents.iter().rev().filter(|intent| created.holds(intent.created_ms));
+        page(wanted.map(Intent::json), form, "/v1/payment_intents")
+    }
+
+    fn list_charges(&self, form: &Form) -> Result<Value, Refusal> {
+        known(form, &["created[]", "limit", "payment_intent", "starting_after", "transfer_group"])?;
+        let (created, group, of) = (Created::of(form), form.get("transfer_group"), form.get("payment_intent"));
         let is_wanted = |intent: &&Intent| {
-            let created = intent.created_ms / 1_000;
-            let is_later = after.is_none_or(|after| created > after);
-            (from..=to).contains(&created) && is_later && before.is_none_or(|before| created < before)
+            let is_of_group = group.is_none_or(|group| intent.transfer_group.as_deref() == Some(group));
+            created.holds(intent.created_ms) && is_of_group && of.is_none_or(|id| intent.id == id)
         };
-        page(self.intents.iter().rev().filter(is_wanted).map(Intent::json), form, "/v1/payment_intents")
+        page(self.intents.iter().rev().filter(is_wanted).filter_map(Intent::charge_json), form, "/v1/charges")
     }
 
     /// `metadata['name']:'value'`, several of them with AND between.
@@ -304,8 +311,8 @@ impl Desk {
 
     fn list_refunds(&self, form: &Form) -> Result<Value, Refusal> {
         known(form, &["payment_intent", "limit", "starting_after", "created[]"])?;
-        let wanted = form.get("payment_intent");
-        let is_wanted = |refund: &&Refund| wanted.is_none_or(|intent| refund.intent == intent);
+        let (created, of) = (Created::of(form), form.get("payment_intent"));
+        let is_wanted = |refund: &&Refund| created.holds(refund.created_ms) && of.is_none_or(|id| refund.intent == id);
         page(self.refunds.iter().rev().filter(is_wanted).map(Refund::json), form, "/v1/refunds")
     }
 
@@ -357,6 +364,25 @@ impl Desk {
             self.events.pop_front();
         }
         self.events.push_back(event);
+    }
+}
+
+/// When what is listed was made, in seconds.
+struct Created {
+    from: u64,
+    to: u64,
+}
+
+impl Created {
+    fn of(form: &Form) -> Self {
+        let bound = |name: &str| form.get(name).and_then(|text| text.parse::<u64>().ok());
+        let from = bound("created[gte]").or(bound("created[gt]").map(|after| after + 1));
+        let to = bound("created[lte]").or(bound("created[lt]").map(|before| before.saturating_sub(1)));
+        Self { from: from.unwrap_or(0), to: to.unwrap_or(u64::MAX) }
+    }
+
+    fn holds(&self, created_ms: u64) -> bool {
+        (self.from..=self.to).contains(&(created_ms / 1_000))
     }
 }
 

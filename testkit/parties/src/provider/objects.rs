@@ -101,6 +101,7 @@ pub(super) struct Intent {
     pub(super) is_manual: bool,
     pub(super) payment_method: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
+    pub(super) transfer_group: Option<String>,
     pub(super) received: u64,
     pub(super) refunded: u64,
     /// Why it was declined, if it was.
@@ -131,7 +132,36 @@ impl Intent {
             "metadata": self.metadata,
             "payment_method": self.payment_method,
             "status": self.status.name(),
+            "transfer_group": self.transfer_group,
         })
+    }
+
+    /// The charge that confirming it made; none before.
+    pub(super) fn charge_json(&self) -> Option<Value> {
+        let status = match self.status {
+            Status::RequiresConfirmation => return None,
+            Status::RequiresPaymentMethod => "failed",
+            Status::RequiresCapture | Status::Canceled | Status::Succeeded => "succeeded",
+        };
+        let failure = self.decline.map(|code| decline(code, &self.charge_id()));
+        Some(json!({
+            "id": self.charge_id(),
+            "object": "charge",
+            "amount": self.amount,
+            "amount_captured": self.received,
+            "amount_refunded": self.refunded,
+            "captured": self.received > 0,
+            "created": self.created_ms / 1_000,
+            "currency": self.currency,
+            "failure_code": failure.as_ref().map(|failure| failure["code"].clone()),
+            "failure_message": failure.as_ref().map(|failure| failure["message"].clone()),
+            "livemode": false,
+            "metadata": self.metadata,
+            "paid": status == "succeeded",
+            "payment_intent": self.id,
+            "status": status,
+            "transfer_group": self.transfer_group,
+        }))
     }
 }
 

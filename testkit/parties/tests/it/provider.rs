@@ -147,6 +147,13 @@ async fn searching_lags_behind_and_listing_does_not() {
     let page = world.get("/v1/payment_intents?limit=2&created[gte]=1").await;
     assert_eq!((page["data"].as_array().map(Vec::len), page["has_more"].as_bool()), (Some(2), Some(true)));
     let last = page["data"][1]["id"].as_str().expect("an id");
+    world.post("/v1/payment_intents", "one", &format!("{CHARGE}&transfer_group=mine")).await;
+    let charges = world.get("/v1/charges?transfer_group=mine").await;
+    assert_eq!(charges["data"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        (charges["data"][0]["status"].as_str(), charges["data"][0]["amount"].as_u64()),
+        (Some("succeeded"), Some(1_050))
+    );
     let rest = world.get(&format!("/v1/payment_intents?limit=2&starting_after={last}")).await;
     assert_eq!((rest["data"].as_array().map(Vec::len), rest["has_more"].as_bool()), (Some(1), Some(false)));
 }
