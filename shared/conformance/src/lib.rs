@@ -21,6 +21,7 @@
 //! short ones and waited for with a generous limit.
 
 pub mod dispatch;
+pub mod endpoints;
 pub mod ledger;
 mod property;
 pub mod reference;
@@ -45,6 +46,15 @@ macro_rules! ledger_tests {
 macro_rules! schedules_tests {
     ($harness:expr) => {
         $crate::__schedules_promises! { __tests ($harness) }
+    };
+}
+
+/// Lists every promise of a store of endpoints as a test of its own. Takes an expression that makes an
+/// [`EndpointsHarness`](crate::endpoints::EndpointsHarness).
+#[macro_export]
+macro_rules! endpoints_tests {
+    ($harness:expr) => {
+        $crate::__endpoints_promises! { __tests ($harness) }
     };
 }
 

@@ -15,6 +15,7 @@ mod caution;
 mod closing;
 mod columns;
 mod connect;
+mod endpoints;
 mod enqueue;
 mod error;
 mod events;

@@ -4,6 +4,7 @@
 //! prove that they pass, the property tests measure the adapters by them, and simulations run over them.
 
 mod dispatch;
+mod endpoints;
 mod ledger;
 mod maintenance;
 mod queue;

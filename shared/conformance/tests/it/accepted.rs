@@ -10,6 +10,11 @@ mod schedules {
     haul_conformance::schedules_tests!(ScheduleStores(|reference| reference as _));
 }
 
+mod endpoints {
+    use crate::worlds::EndpointStores;
+    haul_conformance::endpoints_tests!(EndpointStores(|reference| reference as _));
+}
+
 mod dispatch {
     use crate::worlds::Dispatches;
     haul_conformance::dispatch_tests!(Dispatches(|reference| reference as _));

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod broken_dispatch;
+mod broken_endpoints;
 mod broken_ledger;
 mod broken_schedules;
 mod rejected;

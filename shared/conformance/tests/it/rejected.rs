@@ -2,11 +2,12 @@
 
 use crate::{
     broken_dispatch::{BrokenDispatch, Defect as D},
+    broken_endpoints::{BrokenEndpoints, Defect as E},
     broken_ledger::{BrokenLedger, Defect as L},
     broken_schedules::{BrokenSchedules, Defect as S},
-    worlds::{Dispatches, Ledgers, ScheduleStores},
+    worlds::{Dispatches, EndpointStores, Ledgers, ScheduleStores},
 };
-use haul_conformance::{Promise, dispatch, ledger, run, schedules};
+use haul_conformance::{Promise, dispatch, endpoints, ledger, run, schedules};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -36,6 +37,13 @@ fn breaks_schedules(defect: S, names: &[&str]) {
     all_are_broken(schedules::PROMISES, names, async || {
         let wrap = move |reference| Arc::new(BrokenSchedules::new(reference, defect)) as _;
         schedules::Stage::new(Arc::new(ScheduleStores(wrap))).await
+    });
+}
+
+fn breaks_endpoints(defect: E, names: &[&str]) {
+    all_are_broken(endpoints::PROMISES, names, async || {
+        let wrap = move |reference| Arc::new(BrokenEndpoints::new(reference, defect)) as _;
+        endpoints::Stage::new(Arc::new(EndpointStores(wrap))).await
     });
 }
 
@@ -238,6 +246,42 @@ rejected! { breaks_schedules:
         "due::a_schedule_is_due_when_its_time_has_come",
     ];
     a_store_that_goes_by_another_clock = S::GoesByTheReadersClock => ["due::what_is_due_goes_by_the_ledgers_clock"];
+}
+
+rejected! { breaks_endpoints:
+    a_store_that_shows_what_is_foreign = E::ShowsWhatIsForeign => ["change::an_endpoint_belongs_to_its_tenant"];
+    a_store_that_edits_endpoints_of_any_version = E::EditsAnyVersion => [
+        "change::an_edit_of_another_version_changes_nothing",
+        "crowd::of_many_edits_of_one_version_one_is_made",
+    ];
+    a_store_that_looks_before_it_edits = E::LooksBeforeItEdits => ["crowd::of_many_edits_of_one_version_one_is_made"];
+    a_store_that_deletes_any_version = E::DeletesAnyVersion => ["change::a_delete_of_another_version_changes_nothing"];
+    a_store_that_keeps_what_is_deleted = E::KeepsWhatIsDeleted => ["change::a_deleted_endpoint_is_gone"];
+    a_store_that_counts_before_it_creates = E::CountsBeforeItCreates => [
+        "crowd::many_who_create_at_once_stay_within_the_limit",
+    ];
+    a_store_that_lists_the_newest_first = E::ListsTheNewestFirst => [
+        "change::a_list_is_in_order_of_id_and_goes_on_after_its_cursor",
+    ];
+    a_store_that_begins_anew_with_each_failure = E::FailsAnewWithEachFailure => [
+        "report::a_first_failure_begins_the_time_of_failing_and_further_ones_leave_it",
+        "report::an_endpoint_that_has_failed_for_too_long_is_disabled_once",
+    ];
+    a_store_that_forgets_successes = E::ForgetsSuccesses => ["report::a_success_ends_the_time_of_failing"];
+    a_store_that_notes_reports_of_other_versions = E::NotesReportsOfOtherVersions => [
+        "report::a_report_of_another_version_is_not_noted",
+    ];
+    a_store_that_notes_reports_of_the_disabled = E::NotesReportsOfTheDisabled => [
+        "report::a_report_of_a_disabled_endpoint_is_not_noted",
+        "crowd::of_many_reports_at_once_one_disables",
+    ];
+    a_store_that_never_disables = E::NeverDisables => ["report::an_endpoint_that_is_gone_is_disabled_at_once"];
+    a_store_that_disables_under_the_old_version = E::DisablesUnderTheOldVersion => [
+        "report::an_endpoint_that_is_gone_is_disabled_at_once",
+    ];
+    a_store_that_stays_failing_when_edited = E::StaysFailingWhenEdited => [
+        "report::an_edit_ends_the_time_of_failing_and_enables_again",
+    ];
 }
 
 rejected! { breaks_dispatch:

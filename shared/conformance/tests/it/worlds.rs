@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use haul_conformance::{
     dispatch::{DispatchHarness, DispatchWorld},
+    endpoints::{EndpointsHarness, EndpointsWorld},
     ledger::{LedgerHarness, LedgerWorld},
     reference::{ReferenceDispatch, ReferenceLedger},
     schedules::{SchedulesHarness, SchedulesWorld},
 };
-use haul_core::{Clock, Dispatch, Ledger, Schedules};
+use haul_core::{Clock, Dispatch, Endpoints, Ledger, Schedules};
 use std::{sync::Arc, time::Duration};
 
 /// Makes ledgers: the reference, as the function wraps it.
@@ -93,5 +94,26 @@ impl SchedulesWorld for SchedulesOver {
     }
     fn ledger(&self) -> Arc<dyn Ledger> {
         self.reference.clone()
+    }
+}
+
+/// Makes stores of endpoints: the reference, as the function wraps it.
+pub(crate) struct EndpointStores<W>(pub(crate) W);
+
+struct EndpointsOver(Arc<dyn Endpoints>);
+
+#[async_trait]
+impl<W> EndpointsHarness for EndpointStores<W>
+where
+    W: Fn(Arc<ReferenceLedger>) -> Arc<dyn Endpoints> + Send + Sync + 'static,
+{
+    async fn fresh(&self) -> Arc<dyn EndpointsWorld> {
+        Arc::new(EndpointsOver((self.0)(Arc::new(ReferenceLedger::new(Arc::new(Clock::new()))))))
+    }
+}
+
+impl EndpointsWorld for EndpointsOver {
+    fn endpoints(&self) -> Arc<dyn Endpoints> {
+        self.0.clone()
     }
 }

@@ -11,6 +11,7 @@
 
 mod accept;
 mod close;
+mod endpoints;
 mod error;
 mod job;
 mod keys;

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use haul_conformance::{
     dispatch::{DispatchHarness, DispatchWorld},
+    endpoints::{EndpointsHarness, EndpointsWorld},
     ledger::{LedgerHarness, LedgerWorld},
     schedules::{SchedulesHarness, SchedulesWorld},
 };
-use haul_core::{Clock, Dispatch, Ledger, Schedules};
+use haul_core::{Clock, Dispatch, Endpoints, Ledger, Schedules};
 use haul_embedded::{MemoryDispatch, SqliteLedger};
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{sync::Arc, time::Duration};
@@ -38,6 +39,19 @@ impl LedgerHarness for Sqlite {
 impl SchedulesHarness for Sqlite {
     async fn fresh(&self) -> Arc<dyn SchedulesWorld> {
         Arc::new(SqliteWorld::new().await)
+    }
+}
+
+#[async_trait]
+impl EndpointsHarness for Sqlite {
+    async fn fresh(&self) -> Arc<dyn EndpointsWorld> {
+        Arc::new(SqliteWorld::new().await)
+    }
+}
+
+impl EndpointsWorld for SqliteWorld {
+    fn endpoints(&self) -> Arc<dyn Endpoints> {
+        self.ledger.clone()
     }
 }
 
@@ -100,6 +114,11 @@ mod ledger {
 mod schedules {
     use super::Sqlite;
     haul_conformance::schedules_tests!(Sqlite);
+}
+
+mod endpoints {
+    use super::Sqlite;
+    haul_conformance::endpoints_tests!(Sqlite);
 }
 
 mod dispatch {

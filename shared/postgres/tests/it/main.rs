@@ -18,3 +18,8 @@ mod schedules {
     use crate::world::PostgresHarness;
     haul_conformance::schedules_tests!(PostgresHarness);
 }
+
+mod endpoints {
+    use crate::world::PostgresHarness;
+    haul_conformance::endpoints_tests!(PostgresHarness);
+}

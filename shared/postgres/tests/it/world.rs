@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use haul_conformance::{
+    endpoints::{EndpointsHarness, EndpointsWorld},
     ledger::{LedgerHarness, LedgerWorld},
     schedules::{SchedulesHarness, SchedulesWorld},
 };
 use haul_core::{
-    Job, JobId, JobOptions, Kind, Ledger, Priority, ProcessId, Queue, Schedules, Tenant,
+    Endpoints, Job, JobId, JobOptions, Kind, Ledger, Priority, ProcessId, Queue, Schedules, Tenant,
     ledger::{Entry, NewJob, Record},
 };
 use haul_postgres::{PostgresLedger, PostgresOptions, migrate};
@@ -44,6 +45,19 @@ pub(crate) struct World {
 impl SchedulesHarness for PostgresHarness {
     async fn fresh(&self) -> Arc<dyn SchedulesWorld> {
         Arc::new(World::new().await)
+    }
+}
+
+#[async_trait]
+impl EndpointsHarness for PostgresHarness {
+    async fn fresh(&self) -> Arc<dyn EndpointsWorld> {
+        Arc::new(World::new().await)
+    }
+}
+
+impl EndpointsWorld for World {
+    fn endpoints(&self) -> Arc<dyn Endpoints> {
+        self.handle()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the reference ledger holds, and the rules over it. Plain and single-threaded: every method is one transaction.
 
+mod endpoints;
 mod look;
 mod maintenance;
 mod receipts;
@@ -8,6 +9,7 @@ mod unsettled;
 
 use haul_core::{
     Job, JobId, Kind, ProcessId, QueueChange, QueueSettings, Tenant, Timestamp,
+    endpoints::{Endpoint, EndpointId},
     ledger::{
         Accepted, BatchAccepted, BatchRecorded, Cancelled, Entry, LedgerError, NewJob, QueueInfo, ReceiptId, Record,
         Recorded, Result,
@@ -94,6 +96,7 @@ pub(in crate::reference) struct State {
     schedules: BTreeMap<ScheduleRef, Schedule>,
     /// Days before this id are closed.
     closed_before: Option<JobId>,
+    endpoints: BTreeMap<(Tenant, EndpointId), Endpoint>,
 }
 
 impl State {
