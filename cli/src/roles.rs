@@ -17,6 +17,7 @@ use haul::{
     worker::{self, Auditor},
 };
 use haul_api::{Api, ApiDeps, check_exposure};
+use haul_handlers::Equipment;
 use std::{io, sync::Arc};
 use tokio::net::TcpListener;
 
@@ -44,7 +45,8 @@ pub(crate) async fn run(
     welcome: impl FnOnce(&Welcome) -> io::Result<()>,
 ) -> anyhow::Result<Exit> {
     let config = &settings.config;
-    let handlers = || haul_worker::builtin(haul_worker::Worker::builder());
+    let equipment = Equipment::new(config, settings.secrets.clone())?;
+    let handlers = || haul_handlers::builtin(haul_worker::Worker::builder(), &equipment);
     if suspects::is_their_process() {
         match suspects::serve(&settings, &plan, handlers()).await? {}
     }
@@ -57,7 +59,11 @@ pub(crate) async fn run(
     if parts.api {
         let (listener, address) = listen(config.listen).await?;
         tracing::info!("the API listens on http://{address}");
-        listens = Some(Welcome { address, wants_key: config.admin_key.is_some() });
+        listens = Some(Welcome {
+            address,
+            wants_key: config.admin_key.is_some(),
+            calls_loopback: equipment.outgoing.policy().allows_loopback(),
+        });
         let role = api(&process, &doors, &settings, listener);
         process.begin(role);
     }

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Where the API listens, and whether it wants a key.
+/// Where the API listens, whether it wants a key, and whether jobs may call this machine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Welcome {
     pub(crate) address: SocketAddr,
     pub(crate) wants_key: bool,
+    pub(crate) calls_loopback: bool,
 }
 
 impl Welcome {
@@ -26,8 +27,13 @@ impl Welcome {
         let url_flag = if self.address.port() == 8080 { String::new() } else { format!(" --url {url}") };
         let key = if self.wants_key { " -H \"authorization: Bearer $HAUL_ADMIN_KEY\"" } else { "" };
         let job = r#"{"kind": "echo", "payload": {"hello": "world"}}"#;
+        let reach = if self.calls_loopback {
+            "Jobs may call public addresses and this machine; HAUL_OUTGOING_ALLOW decides who else, \"none\" is nobody."
+        } else {
+            "Jobs may call public addresses, not this machine; HAUL_OUTGOING_ALLOW decides who else."
+        };
         format!(
-            "Haul listens on {url} ({stores})\n\nSubmit a first job, and look at it:\n\n  \
+            "Haul listens on {url} ({stores})\n{reach}\n\nSubmit a first job, and look at it:\n\n  \
              curl -s{key} {url}/v1/jobs -H 'content-type: application/json' -d '{job}'\n  haul ls{url_flag}\n\n"
         )
     }
@@ -39,7 +45,8 @@ mod tests {
 
     #[test]
     fn a_wildcard_address_is_shown_as_one_that_can_be_reached() {
-        let welcome = |address: &str| Welcome { address: address.parse().unwrap(), wants_key: false };
+        let welcome =
+            |address: &str| Welcome { address: address.parse().unwrap(), wants_key: false, calls_loopback: false };
         assert_eq!(welcome("0.0.0.0:80").url(), "http://127.0.0.1:80");
         assert_eq!(welcome("[::]:8080").url(), "http://[::1]:8080");
         assert_eq!(welcome("10.0.0.7:8080").url(), "http://10.0.0.7:8080");
@@ -48,8 +55,10 @@ mod tests {
     #[test]
     fn the_line_to_paste_names_the_key_and_does_not_show_it() {
         let address = "127.0.0.1:8080".parse().unwrap();
-        let text = Welcome { address, wants_key: true }.text("SQLite");
+        let text = Welcome { address, wants_key: true, calls_loopback: true }.text("SQLite");
         assert!(text.contains("-H \"authorization: Bearer $HAUL_ADMIN_KEY\" http://127.0.0.1:8080/v1/jobs"), "{text}");
-        assert!(!Welcome { address, wants_key: false }.text("SQLite").contains("KEY"));
+        assert!(text.contains("public addresses and this machine"), "{text}");
+        let other = Welcome { address, wants_key: false, calls_loopback: false }.text("SQLite");
+        assert!(!other.contains("KEY") && other.contains("not this machine"), "{other}");
     }
 }

@@ -70,11 +70,18 @@ impl Plan {
 mod tests {
     use super::*;
     use haul_core::Config;
+    use haul_outgoing::Secrets;
 
     fn settings(database: bool, redis: bool) -> Settings {
         let url = |set: bool| set.then(|| SecretString::from("scheme://user:hush@host"));
         let config = Config::defaults();
-        Settings { config, database_url: url(database), redis_url: url(redis), warnings: Vec::new() }
+        Settings {
+            config,
+            database_url: url(database),
+            redis_url: url(redis),
+            secrets: Secrets::default(),
+            warnings: Vec::new(),
+        }
     }
 
     #[test]

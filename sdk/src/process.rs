@@ -17,6 +17,7 @@ use crate::{
     upkeep::Upkeep,
 };
 use haul_core::{ProcessId, Readiness, ledger::ProcessInfo};
+use haul_outgoing::OutgoingError;
 use haul_worker::{BuildError, ServeError};
 use std::{
     collections::HashMap,
@@ -61,6 +62,9 @@ pub enum ProcessError {
     /// The handlers cannot be put together.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Third parties cannot be called.
+    #[error(transparent)]
+    Outgoing(#[from] OutgoingError),
     /// This process is there for suspects, and cannot run them.
     #[error(transparent)]
     Suspects(#[from] ServeError),

@@ -5,8 +5,9 @@
 
 use haul_core::{
     Config,
-    config::{ConfigError, Override},
+    config::{ConfigError, Override, SECRETS_DIRECTORY},
 };
+use haul_outgoing::Secrets;
 use secrecy::SecretString;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub database_url: Option<SecretString>,
     /// `REDIS_URL`: the dispatch in Redis.
     pub redis_url: Option<SecretString>,
+    /// Secrets by name, for handlers: `HAUL_SECRET_*`, and the files in `HAUL_SECRETS_DIR`.
+    pub secrets: Secrets,
     /// What the user should know about variables that have no effect.
     pub warnings: Vec<String>,
 }
@@ -63,8 +66,9 @@ impl Settings {
         let sources = Sources::read(file)?;
         let database_url = sources.secret("DATABASE_URL");
         let redis_url = sources.secret("REDIS_URL");
+        let secrets = sources.secrets();
         let (config, warnings) = Config::load(sources.file.as_deref(), sources.variables, flags)?;
-        Ok(Self { config, database_url, redis_url, warnings })
+        Ok(Self { config, database_url, redis_url, secrets, warnings })
     }
 }
 
@@ -88,6 +92,12 @@ impl Sources {
     pub fn secret(&self, name: &str) -> Option<SecretString> {
         let (_, text) = self.variables.iter().find(|(known, text)| known == name && !text.is_empty())?;
         Some(SecretString::from(text.as_str()))
+    }
+
+    fn secrets(&self) -> Secrets {
+        let directory = self.variables.iter().find(|(name, text)| name == SECRETS_DIRECTORY && !text.is_empty());
+        let variables = self.variables.iter().map(|(name, text)| (name.clone(), SecretString::from(text.as_str())));
+        Secrets::new(variables, directory.map(|(_, path)| PathBuf::from(path)))
     }
 }
 

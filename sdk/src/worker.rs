@@ -9,6 +9,7 @@ use crate::{
     suspects,
 };
 use haul_core::config::RepairConfig;
+use haul_handlers::Equipment;
 pub use haul_repair::Auditor;
 
 use haul_repair::Repairer;
@@ -34,6 +35,7 @@ pub enum RunError {
 pub struct Worker {
     settings: Settings,
     builder: WorkerBuilder,
+    builtin: bool,
 }
 
 impl Worker {
@@ -44,7 +46,7 @@ impl Worker {
 
     /// A worker with these settings.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, builder: haul_worker::Worker::builder() }
+        Self { settings, builder: haul_worker::Worker::builder(), builtin: false }
     }
 
     /// Gives all handlers a value to share, such as a client. One value per type: see [`JobContext::data`].
@@ -83,10 +85,11 @@ impl Worker {
         self
     }
 
-    /// Also handles `echo` and `http.request`, as `haul worker` does.
+    /// Also handles the kinds that `haul worker` handles, such as `http.request`: see [`haul_handlers`]. Your own handlers
+    /// find the guarded HTTP client ([`Outgoing`](haul_handlers::Outgoing)) and the secrets among their data then.
     #[must_use]
     pub fn builtin(mut self) -> Self {
-        self.builder = haul_worker::builtin(self.builder);
+        self.builtin = true;
         self
     }
 
@@ -96,13 +99,18 @@ impl Worker {
     /// the same arguments; their `main` runs up to here, and no further. See [`suspects`].
     pub async fn run(self) -> Result<(), RunError> {
         let plan = Plan::shared(&self.settings, "worker")?;
+        let mut builder = self.builder;
+        if self.builtin {
+            let equipment = Equipment::new(&self.settings.config, self.settings.secrets.clone());
+            builder = haul_handlers::builtin(builder, &equipment.map_err(ProcessError::from)?);
+        }
         if suspects::is_their_process() {
-            match suspects::serve(&self.settings, &plan, self.builder).await? {}
+            match suspects::serve(&self.settings, &plan, builder).await? {}
         }
         let process = Process::start("worker", &self.settings).await?;
         let doors = Doors::default();
         let config = self.settings.config;
-        let builder = self.builder.config(config.worker).mint(doors.mint().clone());
+        let builder = builder.config(config.worker).mint(doors.mint().clone());
         let running = process.run(&plan, &doors, |process, stores| roles(process, stores, builder, &config.repair));
         Ok(running.await?)
     }
@@ -141,6 +149,7 @@ pub fn roles(
 mod tests {
     use super::*;
     use haul_core::Config;
+    use haul_outgoing::Secrets;
 
     async fn nothing(_job: JobContext, _payload: ()) -> Result<(), HandlerError> {
         Ok(())
@@ -148,8 +157,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_may_be_spawned_and_says_which_stores_it_lacks() {
-        let settings =
-            Settings { config: Config::defaults(), database_url: None, redis_url: None, warnings: Vec::new() };
+        let settings = Settings {
+            config: Config::defaults(),
+            database_url: None,
+            redis_url: None,
+            secrets: Secrets::default(),
+            warnings: Vec::new(),
+        };
         let running = tokio::spawn(Worker::new(settings).handler("nothing", nothing).run());
         let error = running.await.unwrap().unwrap_err();
         assert!(error.to_string().starts_with("DATABASE_URL and REDIS_URL are not set"), "{error}");

@@ -37,9 +37,6 @@ pub enum BuildError {
     /// A transactional handler, and a ledger that has no transactions for it.
     #[error("the kind {0:?} has a transactional handler, which this ledger does not offer; use the ledger in Postgres")]
     NoTransactions(Kind),
-    /// The HTTP client of the built-in kind `http.request` could not be made.
-    #[error("the HTTP client could not be made")]
-    HttpClient(#[source] reqwest::Error),
 }
 
 /// Puts a worker together: see [the crate's example](crate).
@@ -211,7 +208,7 @@ impl WorkerBuilder {
     }
 
     /// Keeps the first mistake for [`WorkerBuilder::build`], so that calls can be chained.
-    pub(crate) fn refuse(mut self, error: BuildError) -> Self {
+    fn refuse(mut self, error: BuildError) -> Self {
         self.refused.get_or_insert(error);
         self
     }

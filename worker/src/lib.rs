@@ -46,8 +46,6 @@
 
 mod apalis;
 mod attempt;
-#[cfg(feature = "broken")]
-mod broken;
 mod builder;
 mod cancel;
 mod chance;
@@ -55,7 +53,6 @@ mod claims;
 mod context;
 mod error;
 mod follow_up;
-mod handlers;
 mod lanes;
 mod leases;
 mod load;
@@ -79,7 +76,6 @@ pub use builder::{BuildError, WorkerBuilder};
 pub use context::{JobContext, MissingData};
 pub use error::HandlerError;
 pub use follow_up::{EnqueueError, FOLLOW_UP_PAYLOAD_BYTES_MAX, NewJob};
-pub use handlers::builtin;
 pub use suspects::{Isolation, ServeError};
 pub use transactional::TransactionalHandler;
 pub use worker::{Worker, WorkerError};

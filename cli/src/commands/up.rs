@@ -8,7 +8,10 @@ use crate::{
 };
 use clap::Args;
 use haul::plan::Plan;
-use std::io::{Write, stdout};
+use std::{
+    io::{Write, stdout},
+    mem,
+};
 
 /// Run everything in one process: API, worker, scheduler, repair
 #[derive(Debug, Args)]
@@ -41,12 +44,17 @@ pub(crate) struct Up {
 impl Up {
     /// Runs until SIGTERM or SIGINT.
     pub(crate) async fn run(self) -> anyhow::Result<Exit> {
-        let settings = self.file.load(&overrides([
+        let mut settings = self.file.load(&overrides([
             ("listen", self.listen),
             ("ops_listen", self.ops_listen),
             ("data", self.data),
             ("worker.concurrency", self.concurrency),
         ]))?;
+        // Whoever can submit to an API that listens on loopback is on this machine already.
+        let config = &mut settings.config;
+        if config.listen.ip().is_loopback() {
+            config.outgoing.allow = mem::take(&mut config.outgoing.allow).or_loopback();
+        }
         let plan = Plan::one_process(&settings)?;
         let stores = plan.describe();
         roles::run("up", settings, plan, Parts::ALL, |welcome: &Welcome| {

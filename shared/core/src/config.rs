@@ -16,6 +16,10 @@ use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use toml::{Table, Value};
 
+mod outgoing;
+
+pub use outgoing::{Allow, AllowList, OutgoingConfig, Scheme};
+
 /// The commented defaults, for `--help` and for copying.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
 
@@ -23,7 +27,12 @@ pub const DEFAULT_TOML: &str = include_str!("default.toml");
 const SUSPECTS_MAX: usize = 1_000;
 
 /// Variables that are no settings of the file, but no mistakes either.
-const OTHER_VARIABLES: [&str; 4] = ["HAUL_CONFIG", "HAUL_URL", "HAUL_API_KEY", "HAUL_SUSPECTS_OF"];
+const OTHER_VARIABLES: [&str; 5] = ["HAUL_CONFIG", "HAUL_URL", "HAUL_API_KEY", "HAUL_SUSPECTS_OF", SECRETS_DIRECTORY];
+
+/// The directory of secrets in files: whoever may set it may as well set the secrets.
+pub const SECRETS_DIRECTORY: &str = "HAUL_SECRETS_DIR";
+/// What the variables begin with that hold secrets.
+pub const SECRET_PREFIX: &str = "HAUL_SECRET_";
 
 /// Why a configuration is refused. The text names the key and what is accepted.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +73,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// The reconciler's settings.
     pub repair: RepairConfig,
+    /// Whom handlers may call.
+    pub outgoing: OutgoingConfig,
 }
 
 /// What is logged, and how.
@@ -207,7 +218,7 @@ impl Config {
         for (name, text) in variables {
             match paths.get(&name) {
                 Some(path) => set(&mut settings, path, &text, &name)?,
-                None if name.starts_with("HAUL_") && !OTHER_VARIABLES.contains(&name.as_str()) => {
+                None if name.starts_with("HAUL_") && !is_known_elsewhere(&name) => {
                     warnings.push(format!("the variable {name} is no setting of Haul and has no effect"));
                 }
                 None => {}
@@ -267,8 +278,12 @@ impl Config {
         if !(1..=127).contains(&self.api.depth_max) {
             return refuse("api.depth_max must lie between 1 and 127");
         }
-        Ok(())
+        self.outgoing.check().or_else(refuse)
     }
+}
+
+fn is_known_elsewhere(name: &str) -> bool {
+    OTHER_VARIABLES.contains(&name) || name.starts_with(SECRET_PREFIX)
 }
 
 fn parse(text: &str) -> Result<Table, ConfigError> {
@@ -373,6 +388,11 @@ fn optional_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
 fn optional_secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     let text = String::deserialize(deserializer)?;
     Ok((!text.is_empty()).then(|| SecretString::from(text)))
+}
+
+fn optional_path<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
 }
 
 fn comma_separated(text: &str) -> impl Iterator<Item = &str> {

@@ -1,8 +1,9 @@
 //! How one attempt can end, and what the ledger says of it afterwards.
 
+use crate::echo::echoing;
 use crate::world::{World, eventually, quick};
 use haul_core::{FinalState, JobOptions, Span, Timestamp};
-use haul_worker::{HandlerError, JobContext, builtin};
+use haul_worker::{HandlerError, JobContext};
 use serde::Deserialize;
 use serde_json::json;
 use std::{
@@ -52,7 +53,7 @@ async fn a_payload_that_does_not_decode_fails_its_own_job_at_once_and_no_other()
 #[tokio::test]
 async fn a_failing_job_is_tried_again_until_it_succeeds() {
     let world = World::new();
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     let payload = r#"{"fail": 2, "kept": [1, "a",  null]}"#;
     let id = world.submit("echo", payload).await;
     let outcome = world.outcome(id).await;
@@ -68,7 +69,7 @@ async fn a_failing_job_is_tried_again_until_it_succeeds() {
 #[tokio::test]
 async fn a_job_that_always_fails_is_dead_after_its_last_attempt() {
     let world = World::new();
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     let id = world.submit("echo", r#"{"fail": true}"#).await;
     assert_eq!(world.died(id).await, (3, "asked to fail".to_owned()));
     assert_eq!(world.look(id).await.failure_count, 2);
@@ -173,7 +174,7 @@ async fn a_result_over_the_limit_fails_the_job_for_good() {
     let world = World::new();
     let mut config = crate::world::config();
     config.result_bytes_max = 100;
-    let worker = world.start(builtin(world.builder()).config(config));
+    let worker = world.start(echoing(world.builder()).config(config));
     let id = world.submit("echo", &json!("x".repeat(99)).to_string()).await;
     assert_eq!(world.died(id).await, (1, "its result has 101 bytes, at most 100 are kept".to_owned()));
     worker.end().await.unwrap();
@@ -185,7 +186,7 @@ async fn a_deadline_ends_a_job_before_and_during_an_attempt() {
     let before = |ms| JobOptions { deadline: Some(Timestamp::from_ms(world.clock.now().as_ms() + ms)), ..quick(9) };
     let late = world.submit_with("echo", "1", before(-1)).await;
     let cut = world.submit_with("echo", r#"{"sleep": "1m"}"#, before(700)).await;
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     let (attempt, message) = world.died(late).await;
     assert_eq!(attempt, 0);
     assert!(message.starts_with("its deadline "), "{message}");

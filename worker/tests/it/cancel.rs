@@ -1,8 +1,9 @@
 //! Cancelling what runs.
 
+use crate::echo::echoing;
 use crate::world::{World, eventually, quick};
 use haul_core::{FinalState, Ledger, Tenant};
-use haul_worker::{HandlerError, JobContext, builtin};
+use haul_worker::{HandlerError, JobContext};
 use std::{
     sync::{
         Arc,
@@ -35,7 +36,7 @@ async fn a_running_handler_is_told_within_a_second_and_its_failure_is_not_record
 #[tokio::test]
 async fn nothing_is_asked_while_nothing_runs() {
     let world = World::new();
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     let id = world.submit_with("echo", "1", quick(1)).await;
     world.succeeded(id).await;
     let before = world.ledger.settled_calls.load(SeqCst);

@@ -1,8 +1,9 @@
 //! Draining: nothing is lost, nothing waits for a lease to expire.
 
+use crate::echo::echoing;
 use crate::world::{World, config, eventually, quick};
 use haul_core::{Job, Span};
-use haul_worker::{HandlerError, JobContext, builtin};
+use haul_worker::{HandlerError, JobContext};
 use std::{
     sync::atomic::Ordering::SeqCst,
     time::{Duration, Instant},
@@ -15,7 +16,7 @@ async fn running_handlers_may_end_and_what_has_not_started_goes_back_at_once() {
     world.accept(jobs).await;
     let mut config = config();
     config.concurrency = 3;
-    let worker = world.start(builtin(world.builder()).config(config));
+    let worker = world.start(echoing(world.builder()).config(config));
     eventually("three run", async || (world.stats("default", &["echo"]).await.leased >= 3).then_some(())).await;
     let began = Instant::now();
     worker.end().await.unwrap();
@@ -82,7 +83,7 @@ async fn a_handler_that_blocks_its_thread_holds_up_the_drain_no_longer_than_allo
 #[tokio::test]
 async fn a_worker_that_has_nothing_to_do_ends_at_once() {
     let world = World::new();
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     let began = Instant::now();
     worker.end().await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(1), "took {:?}", began.elapsed());
@@ -94,7 +95,7 @@ async fn what_a_claim_under_way_brings_is_given_back_too() {
     world.dispatch.claim_answer_ms.store(400, SeqCst);
     let jobs: Vec<Job> = (0..20).map(|_| world.job("echo", "1", quick(3))).collect();
     world.accept(jobs).await;
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     eventually("claimed", async || (world.stats("default", &["echo"]).await.leased == 20).then_some(())).await;
     worker.end().await.unwrap();
     assert_eq!(world.stats("default", &["echo"]).await.ready, 20);
@@ -103,10 +104,10 @@ async fn what_a_claim_under_way_brings_is_given_back_too() {
 #[tokio::test]
 async fn a_draining_workers_wake_ups_go_to_another() {
     let world = World::new();
-    let first = world.start(builtin(world.builder()));
+    let first = world.start(echoing(world.builder()));
     let long = world.submit("echo", r#"{"sleep": "2s"}"#).await;
     eventually("it runs", async || (world.stats("default", &["echo"]).await.leased == 1).then_some(())).await;
-    let second = world.start(builtin(world.builder()));
+    let second = world.start(echoing(world.builder()));
     // Both are idle by now, the first one for longer.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let draining = tokio::spawn(first.end());

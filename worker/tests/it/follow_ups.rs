@@ -1,8 +1,9 @@
 //! Jobs that a handler enqueues are accepted with its success, or not at all.
 
+use crate::echo::echoing;
 use crate::world::{World, quick};
 use haul_core::{JobId, JobOptions, Ledger, Tenant, ledger::Filter};
-use haul_worker::{EnqueueError, HandlerError, JobContext, NewJob, builtin};
+use haul_worker::{EnqueueError, HandlerError, JobContext, NewJob};
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 async fn split(job: JobContext, (parts, fail): (u32, bool)) -> Result<Vec<JobId>, HandlerError> {
@@ -23,7 +24,7 @@ async fn all_jobs(world: &World) -> usize {
 #[tokio::test]
 async fn follow_ups_are_accepted_with_the_success_and_run() {
     let world = World::new();
-    let worker = world.start(builtin(world.builder().handler("split", split)));
+    let worker = world.start(echoing(world.builder().handler("split", split)));
     let id = world.submit("split", "[3, false]").await;
     let children: Vec<JobId> = serde_json::from_value(world.succeeded(id).await).unwrap();
     for (part, child) in children.iter().enumerate() {
@@ -41,7 +42,7 @@ async fn follow_ups_are_accepted_with_the_success_and_run() {
 #[tokio::test]
 async fn a_failed_attempt_leaves_no_follow_ups_behind() {
     let world = World::new();
-    let worker = world.start(builtin(world.builder().handler("split", split)));
+    let worker = world.start(echoing(world.builder().handler("split", split)));
     let id = world.submit("split", "[2, true]").await;
     assert_eq!(world.outcome(id).await.attempt, 2);
     worker.end().await.unwrap();
@@ -52,7 +53,7 @@ async fn a_failed_attempt_leaves_no_follow_ups_behind() {
 async fn follow_ups_run_once_although_the_commits_answer_was_lost() {
     let world = World::new();
     world.ledger.answers_to_lose.store(1, SeqCst);
-    let worker = world.start(builtin(world.builder().handler("split", split)));
+    let worker = world.start(echoing(world.builder().handler("split", split)));
     let id = world.submit("split", "[2, false]").await;
     let children: Vec<JobId> = serde_json::from_value(world.succeeded(id).await).unwrap();
     for child in children {

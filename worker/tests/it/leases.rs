@@ -1,5 +1,6 @@
 //! Leases: kept while a handler runs, and respected when they are gone.
 
+use crate::echo::echoing;
 use crate::{
     faulty::FaultyDispatch,
     world::{World, config, eventually, queue, quick},
@@ -8,7 +9,7 @@ use haul_core::{
     Dispatch, FinalState, ProcessId, Span,
     dispatch::{ClaimRequest, LeaseToken},
 };
-use haul_worker::{HandlerError, JobContext, builtin};
+use haul_worker::{HandlerError, JobContext};
 use std::{
     sync::{
         Arc,
@@ -22,7 +23,7 @@ async fn a_handler_may_run_for_longer_than_a_lease() {
     let world = World::new();
     let mut config = config();
     config.lease = Span::from_ms(600);
-    let workers = [0, 1].map(|_| world.start(builtin(world.builder().config(config.clone()))));
+    let workers = [0, 1].map(|_| world.start(echoing(world.builder().config(config.clone()))));
     let id = world.submit("echo", r#"{"sleep": "2s"}"#).await;
     assert_eq!(world.outcome(id).await.attempt, 1);
     for worker in workers {
@@ -62,7 +63,7 @@ async fn leases_in_a_lost_queue_are_asserted_again_at_once_and_repair_is_told() 
     let signal = Arc::new(tokio::sync::Notify::new());
     let mut config = config();
     config.lease = Span::from_ms(60_000);
-    let builder = builtin(world.builder().config(config).repair_signal(signal.clone()));
+    let builder = echoing(world.builder().config(config).repair_signal(signal.clone()));
     let worker = world.start(builder);
     let id = world.submit("echo", r#"{"sleep": "2500ms"}"#).await;
     eventually("it runs", async || (world.stats("default", &["echo"]).await.leased == 1).then_some(())).await;
@@ -81,7 +82,7 @@ async fn a_worker_that_holds_nothing_extends_nothing() {
     let world = World::new();
     let mut config = config();
     config.lease = Span::from_ms(300);
-    let worker = world.start(builtin(world.builder().config(config)));
+    let worker = world.start(echoing(world.builder().config(config)));
     let id = world.submit_with("echo", "1", quick(1)).await;
     world.succeeded(id).await;
     eventually("settled", async || (world.stats("default", &["echo"]).await.leased == 0).then_some(())).await;

@@ -1,8 +1,9 @@
 //! Slots, kinds and queues: what runs at a time, and whose turn it is.
 
+use crate::echo::echoing;
 use crate::world::{World, config, eventually, queue, quick};
 use haul_core::{Job, Kind, Queue};
-use haul_worker::{BuildError, HandlerError, JobContext, Worker, builtin};
+use haul_worker::{BuildError, HandlerError, JobContext, Worker};
 use std::{
     sync::{
         Arc, Mutex,
@@ -51,7 +52,7 @@ async fn a_kind_at_its_limit_starves_no_other() {
     world.accept(slow).await;
     let mut config = config();
     config.kind_concurrency.insert(Kind::new("measured").unwrap(), 2);
-    let builder = builtin(world.builder().config(config).data(level.clone()).handler("measured", measured));
+    let builder = echoing(world.builder().config(config).data(level.clone()).handler("measured", measured));
     let worker = world.start(builder);
     eventually("slow ones run", async || (level.now.load(SeqCst) == 2).then_some(())).await;
     let quick_one = world.submit("echo", "1").await;
@@ -68,7 +69,7 @@ async fn a_kind_at_its_limit_starves_no_other() {
 async fn tickets_of_a_kind_that_nobody_handles_wait_and_use_up_nothing() {
     let world = World::new();
     let strange = world.submit("strange", "1").await;
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     let known = world.submit("echo", "1").await;
     world.succeeded(known).await;
     assert_eq!(world.stats("default", &["strange"]).await.ready, 1);
@@ -105,7 +106,7 @@ async fn queues_are_served_by_weight_and_others_left_alone() {
 #[tokio::test]
 async fn without_names_queues_that_come_later_are_served_too() {
     let world = World::new();
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     let first = world.submit("echo", "1").await;
     world.succeeded(first).await;
     let later = Job { queue: Queue::new("later").unwrap(), ..world.job("echo", "2", quick(3)) };
@@ -144,10 +145,10 @@ async fn a_worker_that_cannot_work_is_refused_with_a_reason() {
     let refused = |builder: haul_worker::WorkerBuilder| builder.build().err().map(|error| error.to_string()).unwrap();
     assert_eq!(refused(world.builder()), "the worker has no handlers");
     assert_eq!(
-        refused(builtin(Worker::builder())),
+        refused(echoing(Worker::builder())),
         "the worker has no ledger; give it one with `Worker::builder().ledger(..)`"
     );
-    assert_eq!(refused(builtin(builtin(world.builder()))), "the kind \"echo\" has two handlers");
+    assert_eq!(refused(echoing(echoing(world.builder()))), "the kind \"echo\" has two handlers");
     let bad = world.builder().handler("a b", async |_, (): ()| Ok(()));
     assert!(matches!(bad.build(), Err(BuildError::Kind { kind, .. }) if kind == "a b"));
 }

@@ -5,9 +5,9 @@
 mod attempts;
 mod cancel;
 mod drain;
+mod echo;
 mod faulty;
 mod follow_ups;
-mod http_request;
 mod leases;
 mod limits;
 mod outages;

@@ -1,18 +1,18 @@
 //! The ledger or the dispatch goes away and comes back: everything resumes by itself.
 
+use crate::echo::echoing;
 use crate::{
     faulty::MARK,
     world::{World, config, eventually, quick},
 };
 use haul_core::{FinalState, Job};
-use haul_worker::builtin;
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn results_wait_for_a_ledger_that_is_down_and_nothing_is_claimed_meanwhile() {
     let world = World::new();
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     let running = world.submit("echo", r#"{"sleep": "300ms"}"#).await;
     eventually("it runs", async || (world.stats("default", &["echo"]).await.leased == 1).then_some(())).await;
     world.ledger.is_down.store(true, SeqCst);
@@ -37,7 +37,7 @@ async fn a_ledger_that_is_down_at_the_start_is_waited_for() {
     let world = World::new();
     world.ledger.is_down.store(true, SeqCst);
     let id = world.submit("echo", "1").await;
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     sleep(Duration::from_millis(300)).await;
     world.ledger.is_down.store(false, SeqCst);
     world.succeeded(id).await;
@@ -48,7 +48,7 @@ async fn a_ledger_that_is_down_at_the_start_is_waited_for() {
 async fn a_commit_whose_answer_was_lost_is_sent_again_and_counts_once() {
     let world = World::new();
     world.ledger.answers_to_lose.store(3, SeqCst);
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     let id = world.submit("echo", r#"{"fail": 1}"#).await;
     let outcome = world.outcome(id).await;
     assert_eq!((outcome.state, outcome.attempt), (FinalState::Succeeded, 2));
@@ -62,7 +62,7 @@ async fn without_the_dispatch_successes_are_recorded_and_failures_past_their_lea
     let world = World::new();
     let mut config = config();
     config.lease = haul_core::Span::from_ms(600);
-    let worker = world.start(builtin(world.builder().config(config)));
+    let worker = world.start(echoing(world.builder().config(config)));
     let good = world.submit("echo", r#"{"sleep": "1200ms"}"#).await;
     let bad = world.submit_with("echo", r#"{"sleep": "1200ms", "fail": true}"#, quick(1)).await;
     eventually("both run", async || (world.stats("default", &["echo"]).await.leased == 2).then_some(())).await;
@@ -85,7 +85,7 @@ async fn a_record_that_the_ledger_refuses_fails_alone() {
     let jobs: Vec<Job> = (0..100).map(|n| world.job("echo", if n == 42 { mark } else { "1" }, quick(3))).collect();
     let ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
     world.accept(jobs).await;
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     for (n, id) in ids.into_iter().enumerate() {
         if n == 42 {
             let (attempt, message) = world.died(id).await;
@@ -101,7 +101,7 @@ async fn a_record_that_the_ledger_refuses_fails_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ending_worker_gives_up_on_a_ledger_that_stays_away() {
     let world = World::new();
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     let id = world.submit("echo", r#"{"sleep": "100ms"}"#).await;
     eventually("it runs", async || (world.stats("default", &["echo"]).await.leased == 1).then_some(())).await;
     world.ledger.is_down.store(true, SeqCst);

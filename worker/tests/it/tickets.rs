@@ -1,8 +1,9 @@
 //! A ticket is only a hint.
 
+use crate::echo::echoing;
 use crate::world::{World, config, eventually, queue, quick, ticket};
 use haul_core::{Dispatch, FinalState, Job, JobOptions, Ledger, Tenant, ledger::Entry, ledger::Record};
-use haul_worker::{HandlerError, JobContext, builtin};
+use haul_worker::{HandlerError, JobContext};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -75,7 +76,7 @@ async fn a_ticket_that_comes_too_early_waits_for_its_jobs_time() {
     let tickets: Vec<_> = jobs.iter().map(|job| haul_core::dispatch::Ticket { due: None, ..ticket(job) }).collect();
     world.accept(jobs.clone()).await;
     world.dispatch.enqueue(&queue("default"), &tickets).await.unwrap();
-    let worker = world.start(builtin(world.builder()));
+    let worker = world.start(echoing(world.builder()));
     for job in &jobs {
         let outcome = world.outcome(job.id).await;
         assert_eq!(outcome.state, FinalState::Succeeded);
@@ -109,7 +110,7 @@ async fn the_attempts_number_comes_from_the_ledger() {
 async fn an_idle_worker_asks_for_nothing_and_starts_a_new_job_at_once() {
     let world = World::new();
     let first = world.submit("echo", "1").await;
-    let worker = world.start(builtin(world.builder()).config(config()));
+    let worker = world.start(echoing(world.builder()).config(config()));
     world.succeeded(first).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     let before = world.dispatch.claim_calls.load(std::sync::atomic::Ordering::SeqCst);

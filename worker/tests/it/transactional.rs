@@ -1,5 +1,6 @@
 //! Transactional handlers: their writes and the outcome commit together or not at all.
 
+use crate::echo::echoing;
 use crate::{
     faulty::FaultyLedger,
     world::{World, quick},
@@ -9,7 +10,7 @@ use haul_core::{
     FinalState, Ledger, ProcessId,
     ledger::{self, BatchRecorded, JobTransaction, LedgerError, Record, Recorded, Transactions},
 };
-use haul_worker::{BuildError, HandlerError, JobContext, builtin};
+use haul_worker::{BuildError, HandlerError, JobContext};
 use std::{
     any::Any,
     sync::{
@@ -144,7 +145,7 @@ async fn a_commit_without_an_answer_is_looked_up_and_not_repeated() {
 #[tokio::test]
 async fn a_ledger_without_transactions_is_refused_when_the_worker_is_built() {
     let world = World::new();
-    let refused = builtin(world.builder().transactional("ship", ship)).build();
+    let refused = echoing(world.builder().transactional("ship", ship)).build();
     assert!(matches!(&refused, Err(BuildError::NoTransactions(kind)) if kind.as_str() == "ship"));
     let Err(error) = refused else { unreachable!() };
     assert!(error.to_string().contains("Postgres"), "{error}");

@@ -2,7 +2,6 @@
 
 use crate::world::{World, config, quick};
 use haul_core::JobOptions;
-use haul_worker::builtin;
 use serde_json::json;
 use std::{
     net::SocketAddr,
@@ -79,19 +78,18 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<String> {
 
 #[tokio::test]
 async fn the_answer_becomes_the_result() {
-    let (world, server) = (World::new(), Server::start().await);
-    let worker = world.start(builtin(world.builder()));
+    let (world, server) = (World::start().await, Server::start().await);
     let payload = json!({
         "method": "POST", "url": server.url("/ok"), "headers": {"X-Order": "7"}, "body": {"order": 7},
     });
-    let id = world.submit("http.request", &payload.to_string()).await;
+    let id = world.submit("http.request", &payload, quick(3)).await;
     let result = world.succeeded(id).await;
     assert_eq!(
         (&result["status"], &result["body"], &result["truncated"]),
         (&json!(200), &json!("fine 🚚"), &json!(false))
     );
     assert_eq!(result["headers"]["x-a"], "1, 2");
-    worker.end().await.unwrap();
+    world.end().await;
     let request = server.requests.lock().unwrap()[0].to_ascii_lowercase();
     assert!(request.starts_with("post /ok http/1.1\r\n"), "{request}");
     assert!(request.contains("x-order: 7\r\n") && request.contains("content-type: application/json\r\n"), "{request}");
@@ -100,10 +98,9 @@ async fn the_answer_becomes_the_result() {
 
 #[tokio::test]
 async fn temporary_trouble_is_retried_and_the_rest_is_final() {
-    let (world, server) = (World::new(), Server::start().await);
-    let worker = world.start(builtin(world.builder()));
+    let (world, server) = (World::start().await, Server::start().await);
     let submit = async |path: &str, options: JobOptions| {
-        world.submit_with("http.request", &json!({"url": server.url(path)}).to_string(), options).await
+        world.submit("http.request", &json!({"url": server.url(path)}), options).await
     };
     let patient = JobOptions {
         retry: haul_core::RetryPolicy { cap: haul_core::Span::from_secs(2), ..quick(3).retry },
@@ -126,52 +123,48 @@ async fn temporary_trouble_is_retried_and_the_rest_is_final() {
     assert_eq!(world.outcome(gone).await.error.unwrap().detail.unwrap(), "nothing here");
     assert_eq!(world.died(moved).await.1, "the server answered 302 Found; redirects are not followed");
     assert_eq!((server.asked("/gone"), server.asked("/moved"), server.asked("/down")), (1, 1, 2));
-    worker.end().await.unwrap();
+    world.end().await;
 }
 
 #[tokio::test]
 async fn a_big_answer_is_cut_so_that_its_result_fits() {
-    let (world, server) = (World::new(), Server::start().await);
-    let worker = world.start(builtin(world.builder()));
-    let id = world.submit("http.request", &json!({"url": server.url("/big")}).to_string()).await;
+    let (world, server) = (World::start().await, Server::start().await);
+    let id = world.submit("http.request", &json!({"url": server.url("/big")}), quick(3)).await;
     let result = world.outcome(id).await.result.unwrap();
-    assert!((30_000..=config().result_bytes_max).contains(&result.len()), "{} bytes", result.len());
+    assert!((30_000..=config().worker.result_bytes_max).contains(&result.len()), "{} bytes", result.len());
     let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
     assert_eq!(result["truncated"], true);
-    worker.end().await.unwrap();
+    world.end().await;
 }
 
 #[tokio::test]
 async fn a_server_that_does_not_answer_takes_no_longer_than_the_attempt_may() {
-    let (world, server) = (World::new(), Server::start().await);
-    let worker = world.start(builtin(world.builder()));
+    let (world, server) = (World::start().await, Server::start().await);
     let options = JobOptions { timeout: haul_core::Span::from_ms(200), ..quick(1) };
-    let id = world.submit_with("http.request", &json!({"url": server.url("/hang")}).to_string(), options).await;
+    let id = world.submit("http.request", &json!({"url": server.url("/hang")}), options).await;
     assert_eq!(world.died(id).await, (1, "the handler took longer than its 200ms".to_owned()));
-    worker.end().await.unwrap();
+    world.end().await;
 }
 
 #[tokio::test]
 async fn an_unreachable_server_is_retried_and_its_url_is_not_quoted() {
-    let world = World::new();
+    let world = World::start().await;
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let worker = world.start(builtin(world.builder()));
     let url = format!("http://{unused}/?token=hush");
-    let id = world.submit_with("http.request", &json!({"url": url}).to_string(), quick(2)).await;
+    let id = world.submit("http.request", &json!({"url": url}), quick(2)).await;
     let (attempt, message) = world.died(id).await;
     assert_eq!(attempt, 2);
     let detail = world.outcome(id).await.error.unwrap().detail.unwrap_or_default();
     assert!(!message.contains("hush") && !detail.contains("hush"), "{message} {detail}");
-    worker.end().await.unwrap();
+    world.end().await;
 }
 
 #[tokio::test]
 async fn a_bad_payload_fails_that_job_alone_and_for_good() {
-    let (world, server) = (World::new(), Server::start().await);
-    let worker = world.start(builtin(world.builder()));
-    let bad = world.submit("http.request", r#"{"url": "file:///etc/passwd"}"#).await;
-    let good = world.submit("http.request", &json!({"url": server.url("/ok")}).to_string()).await;
-    assert_eq!(world.died(bad).await, (1, "`url` must begin with http:// or https://".to_owned()));
+    let (world, server) = (World::start().await, Server::start().await);
+    let bad = world.submit("http.request", &json!({"url": "file:///etc/passwd"}), quick(3)).await;
+    let good = world.submit("http.request", &json!({"url": server.url("/ok")}), quick(3)).await;
+    assert_eq!(world.died(bad).await, (1, "the URL must begin with http:// or https://".to_owned()));
     assert_eq!(world.succeeded(good).await["status"], 200);
-    worker.end().await.unwrap();
+    world.end().await;
 }

@@ -3,8 +3,8 @@
 //! In the payload `"sleep": "20ms"` makes it take that long, `"fail": 2` makes the first two attempts fail, and
 //! `"fail": true` all of them.
 
-use crate::{HandlerError, JobContext};
 use haul_core::Span;
+use haul_worker::{HandlerError, JobContext};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

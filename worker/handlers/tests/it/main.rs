@@ -1,0 +1,6 @@
+//! The built-in kinds, over the reference ledger and dispatch, against real little servers.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+mod http_request;
+mod world;
