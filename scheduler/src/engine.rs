@@ -1,6 +1,7 @@
 //! The engine: looks, plans, fires; sleeps until the next schedule is due.
 
 use crate::{
+    batch::{Batch, Halved, Tally},
     cache::{Cache, Read},
     courier::{Counter, courier},
     plan::{Planned, plan, put_off},
@@ -14,7 +15,10 @@ use haul_core::{
 };
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
@@ -24,6 +28,9 @@ use tokio_util::sync::CancellationToken;
 const BATCH_SCHEDULES: usize = 500;
 /// Jobs that are fired in one transaction, as long as a single step has not more.
 const BATCH_JOBS: usize = 1_000;
+/// How far a scheduler steps aside when another one has fired what it was about to, and how far at most.
+const ASIDE: usize = 3 * BATCH_SCHEDULES;
+const ASIDE_MAX: usize = 4 * ASIDE;
 /// Definitions that are loaded together.
 const LOAD_DEFINITIONS: usize = 100;
 /// The longest sleep: a schedule may be created, edited or resumed at any time, and no event tells of it.
@@ -57,6 +64,8 @@ pub struct Scheduler {
     deps: SchedulerDeps,
     cache: Cache,
     receipts: Arc<Receipts>,
+    /// So many of those that are due are left to other schedulers, which begin with the longest overdue.
+    aside: AtomicUsize,
 }
 
 /// What one look came to.
@@ -73,7 +82,7 @@ pub struct Turn {
 impl Scheduler {
     /// A scheduler that does nothing yet.
     pub fn new(deps: SchedulerDeps) -> Self {
-        Self { deps, cache: Cache::default(), receipts: Arc::default() }
+        Self { deps, cache: Cache::default(), receipts: Arc::default(), aside: AtomicUsize::new(0) }
     }
 
     /// Fires what is due until `stop`. A step that is under way is ended first.
@@ -120,7 +129,8 @@ impl Scheduler {
 
     async fn look(&self, counter: Option<&Counter>, stop: &CancellationToken) -> Result<Turn> {
         let asked_at = Instant::now();
-        let Agenda { now, due, next_at } = self.deps.schedules.due(BATCH_SCHEDULES).await?;
+        let aside = self.aside.load(Relaxed);
+        let Agenda { now, mut due, next_at } = self.deps.schedules.due(aside + BATCH_SCHEDULES).await?;
         let trip = asked_at.elapsed();
         if trip <= CLOCK_TRIP_MAX {
             // Whatever this machine's clock did in the meantime: ids are made on the ledger's.
@@ -130,22 +140,31 @@ impl Scheduler {
             let pause = next_at.map_or(LOOK_EVERY, |at| at.since(now)).clamp(LOOK_PAUSE_MIN, LOOK_EVERY);
             return Ok(Turn { due: 0, fired: 0, pause });
         }
+        let aside = if due.len() > aside {
+            due.drain(..aside);
+            aside
+        } else {
+            due.truncate(BATCH_SCHEDULES);
+            0
+        };
         let count = due.len();
         let definitions = self.definitions(&due).await?;
         let busy = self.busy(&due, &definitions).await?;
-        let mut fired = 0;
+        let mut tally = Tally::default();
         let mut batch = Batch::default();
         for due in due {
             // Absent: it was edited or deleted since, and is looked at again.
             let Some(read) = definitions.get(&due.id) else { continue };
             let planned = self.planned(&due, read, now, due.last_job.is_some_and(|job| busy.contains(&job)));
             if batch.jobs + planned.step.jobs.len() > BATCH_JOBS && !batch.steps.is_empty() {
-                fired += self.fire(std::mem::take(&mut batch), now, counter, stop).await;
+                tally.add(self.fire(std::mem::take(&mut batch), now, counter, stop).await);
             }
             batch.push(due, planned);
         }
-        fired += self.fire(batch, now, counter, stop).await;
-        Ok(Turn { due: count, fired, pause: LOOK_PAUSE_MIN })
+        tally.add(self.fire(batch, now, counter, stop).await);
+        self.aside.store(step_aside(aside, count, &tally), Relaxed);
+        let pause = if tally.taken > 0 { Duration::ZERO } else { LOOK_PAUSE_MIN };
+        Ok(Turn { due: count, fired: tally.fired, pause })
     }
 
     /// The definitions of those that are due, as far as they are still of the version that is due.
@@ -204,22 +223,22 @@ impl Scheduler {
         Planned { step: problem_step(due, now, &problem), passed: 0 }
     }
 
-    /// Has steps taken. Gives the number of jobs that were fired.
+    /// Has steps taken. Gives what became of them.
     ///
     /// The ledger may refuse a batch for a single job's sake: it is halved until that one is alone, and that schedule is put
     /// off. A ledger that is away is asked again with the same steps: an answer that was lost is then known.
-    async fn fire(&self, batch: Batch, now: Timestamp, counter: Option<&Counter>, stop: &CancellationToken) -> usize {
-        let mut fired = 0;
+    async fn fire(&self, batch: Batch, now: Timestamp, counter: Option<&Counter>, stop: &CancellationToken) -> Tally {
+        let mut tally = Tally::default();
         let mut stack = vec![batch];
         while let Some(batch) = stack.pop() {
             if batch.steps.is_empty() {
                 continue;
             }
             match self.fire_patiently(&batch.steps, counter, stop).await {
-                Ok(taken) => fired += batch.count(&taken, now, self.deps.mint.clock().now()),
+                Ok(taken) => tally.add(batch.count(&taken, now, self.deps.mint.clock().now())),
                 Err(error) if error.is_transient() => {
                     tracing::debug!(error = &error as &dyn std::error::Error, "steps are given up: the process ends");
-                    return fired;
+                    return tally;
                 }
                 Err(error) => match batch.halved() {
                     Halved::Two(first, second) => stack.extend([second, first]),
@@ -240,7 +259,7 @@ impl Scheduler {
                 },
             }
         }
-        fired
+        tally
     }
 
     /// Fires until an answer comes. A transient error is returned only when the process is to end.
@@ -281,63 +300,22 @@ impl Scheduler {
     }
 }
 
+/// How far to stand aside at the next look, after one that found `count` schedules at `aside`.
+///
+/// Schedulers that wake up for the same minute all begin with the same batch, and all but one of them have planned for
+/// nothing. Whoever comes second looks further behind from then on, where nobody is, for as long as there is much to do.
+fn step_aside(aside: usize, count: usize, tally: &Tally) -> usize {
+    if count < BATCH_SCHEDULES {
+        0
+    } else if tally.stale > tally.taken {
+        (aside + ASIDE) % ASIDE_MAX
+    } else {
+        aside
+    }
+}
+
 fn problem_step(due: &Due, now: Timestamp, problem: &str) -> Step {
     tracing::warn!(schedule = %due.id, "a schedule cannot fire: {problem}");
     metrics::counter!(telemetry::SCHEDULE_PROBLEMS_TOTAL).increment(1);
     put_off(due, now, problem)
-}
-
-/// Steps that are taken together, and where they come from.
-#[derive(Default)]
-struct Batch {
-    due: Vec<(Due, usize)>,
-    steps: Vec<Step>,
-    jobs: usize,
-}
-
-enum Halved {
-    Two(Batch, Batch),
-    One(Due, Step),
-}
-
-impl Batch {
-    fn push(&mut self, due: Due, planned: Planned) {
-        self.jobs += planned.step.jobs.len();
-        self.due.push((due, planned.passed));
-        self.steps.push(planned.step);
-    }
-
-    /// Counts what was taken; gives the number of its jobs.
-    fn count(&self, taken: &[Stepped], now: Timestamp, then: Timestamp) -> usize {
-        let (mut fired, mut passed, mut stale) = (0, 0, 0);
-        let lag = metrics::histogram!(telemetry::SCHEDULE_LAG_SECONDS);
-        for ((due, passes), (step, answer)) in self.due.iter().zip(self.steps.iter().zip(taken)) {
-            match answer {
-                Stepped::Stale => stale += 1,
-                Stepped::Done => {
-                    fired += step.jobs.len();
-                    passed += passes;
-                    if !step.jobs.is_empty() {
-                        lag.record(then.max(now).since(due.position.next_at.unwrap_or(now)).as_secs_f64());
-                    }
-                }
-            }
-        }
-        metrics::counter!(telemetry::TICKS_TOTAL, "end" => "fired").increment(fired as u64);
-        metrics::counter!(telemetry::TICKS_TOTAL, "end" => "passed").increment(passed as u64);
-        metrics::counter!(telemetry::STALE_STEPS_TOTAL).increment(stale);
-        fired
-    }
-
-    /// Two halves, or the only one. Not to be asked of an empty batch.
-    fn halved(mut self) -> Halved {
-        if self.steps.len() == 1
-            && let (Some((due, _)), Some(step)) = (self.due.pop(), self.steps.pop())
-        {
-            return Halved::One(due, step);
-        }
-        let middle = self.steps.len() / 2;
-        let second = Self { due: self.due.split_off(middle), steps: self.steps.split_off(middle), jobs: 0 };
-        Halved::Two(self, second)
-    }
 }

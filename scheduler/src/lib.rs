@@ -11,6 +11,7 @@
 //!
 //! What is not done here: running jobs, and managing schedules. Both need no scheduler.
 
+mod batch;
 mod cache;
 mod courier;
 mod engine;

@@ -62,6 +62,31 @@ async fn a_scheduler_that_was_stopped_for_a_minute_fires_nothing_twice() {
 }
 
 #[tokio::test]
+async fn a_scheduler_that_came_second_steps_aside() {
+    let world = World::at("2026-11-20T00:00:10Z");
+    for n in 0..3_000 {
+        world.create(&format!("s{n}"), &ScheduleSpec::cron("0 * * * *", "UTC")).await;
+    }
+    let faulty = Faulty::new(world.ledger.clone());
+    let mut second = world.scheduler_over(faulty.clone(), Clock::new()).await;
+    let first = world.scheduler().await;
+    world.forward(60 * MINUTE);
+    let mut fired = [0, 0];
+    for fired in &mut fired {
+        faulty.stop();
+        let turn = tokio::spawn(async move { (second.turn().await, second) });
+        faulty.arrived.acquire().await.unwrap().forget();
+        assert_eq!(first.turn().await.unwrap().fired, 500, "one fires the longest overdue");
+        faulty.go_on();
+        let (turn, back) = turn.await.unwrap();
+        second = back;
+        *fired = turn.unwrap().fired;
+    }
+    assert_eq!(fired, [0, 500], "the other was about to fire the same, and from then on does not");
+    assert_eq!(world.fire_all(&first).await + world.fire_all(&second).await, 1_500, "nothing is left out");
+}
+
+#[tokio::test]
 async fn a_scheduler_with_a_stale_definition_fires_nothing() {
     let world = World::at("2026-11-20T00:00:10Z");
     world.create("edited", &ScheduleSpec::cron("* * * * *", "UTC")).await;

@@ -32,7 +32,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 pub(crate) async fn measure(jobs: usize, seconds: u64, binary: Option<&Path>) -> Result<Report> {
     let stage = Stage::set_up(binary)?;
     let mut report = Report::new("core", commit());
-    report.add("bare Postgres", bare_rows_per_second(&stage)?, "rows/s in commits of 1,000", "");
+    report.add("bare Postgres", stage.bare_rows_per_second()?, "rows/s in commits of 1,000", "");
 
     let api = stage.start(&["api"]).await?;
     let api_address = address(api.url())?.to_owned();
@@ -78,22 +78,6 @@ pub(crate) async fn measure(jobs: usize, seconds: u64, binary: Option<&Path>) ->
     let used = cpu_seconds(&api)? + cpu_seconds(&worker)? - before;
     report.add("idle api + worker", used / IDLE.as_secs_f64() * 100.0, "% of a core", "< 1");
     Ok(report)
-}
-
-/// What the ledger's Postgres takes in of bare rows, on one connection.
-fn bare_rows_per_second(stage: &Stage) -> Result<f64> {
-    const COMMITS: usize = 200;
-    stage.sql("CREATE TABLE bare (id uuid PRIMARY KEY, queue text, kind text, payload text)")?;
-    let begun = Instant::now();
-    stage.sql(&format!(
-        "DO $$ BEGIN FOR i IN 1..{COMMITS} LOOP
-            INSERT INTO bare SELECT gen_random_uuid(), 'default', 'echo', repeat('x', 200) FROM generate_series(1, 1000);
-            COMMIT;
-        END LOOP; END $$"
-    ))?;
-    let rate = (COMMITS * 1_000) as f64 / begun.elapsed().as_secs_f64();
-    stage.sql("DROP TABLE bare")?;
-    Ok(rate)
 }
 
 /// A submit of an `echo` with a payload of about 200 bytes, as the peers are measured.

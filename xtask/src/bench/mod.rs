@@ -7,6 +7,7 @@
 mod core;
 mod http;
 mod report;
+mod schedules;
 mod stage;
 
 use anyhow::Result;
@@ -31,6 +32,24 @@ pub(crate) enum Bench {
         #[arg(long)]
         json: Option<PathBuf>,
     },
+    /// Firing, with two schedulers on Postgres: idling, the lag of single ticks, many ticks at once
+    Schedules {
+        /// Schedules that idle, and that are due at once
+        #[arg(long, default_value_t = 10_000)]
+        schedules: usize,
+        /// How often so many are due at once
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+        rounds: u8,
+        /// Seconds of 100 ticks each
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+        seconds: u64,
+        /// Measure this `haul` instead of building one
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// Where the JSON goes besides standard output
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
 }
 
 /// Runs a benchmark.
@@ -40,6 +59,10 @@ pub(crate) fn bench(what: &Bench) -> Result<()> {
         Bench::Core { jobs, seconds, binary, json } => {
             let report = runtime.block_on(core::measure(*jobs, *seconds, binary.as_deref()))?;
             report.print(json.as_deref())
+        }
+        Bench::Schedules { schedules, rounds, seconds, binary, json } => {
+            let measure = schedules::measure(*schedules, usize::from(*rounds), *seconds, binary.as_deref());
+            runtime.block_on(measure)?.print(json.as_deref())
         }
     }
 }

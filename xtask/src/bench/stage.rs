@@ -28,6 +28,11 @@ pub(crate) struct Stage {
 impl Stage {
     /// Builds the binary, unless one is given, and starts the servers.
     pub(crate) fn set_up(binary: Option<&Path>) -> Result<Self> {
+        Self::set_up_with(binary, &[])
+    }
+
+    /// The same, with further settings of Postgres.
+    pub(crate) fn set_up_with(binary: Option<&Path>, settings: &[&str]) -> Result<Self> {
         tools::ensure(&[Tool::Postgres, Tool::Redis])?;
         let binary = match binary {
             Some(binary) => std::path::absolute(binary)?,
@@ -37,7 +42,7 @@ impl Stage {
             }
         };
         let mut postgres = postgres::Server::start()?;
-        for setting in ["shared_buffers = '1GB'", "max_wal_size = '4GB'"] {
+        for setting in ["shared_buffers = '1GB'", "max_wal_size = '4GB'"].iter().chain(settings) {
             postgres.psql("postgres", &format!("ALTER SYSTEM SET {setting}"))?;
         }
         postgres.stop()?;
@@ -59,6 +64,22 @@ impl Stage {
     /// Asks the ledger directly.
     pub(crate) fn sql(&self, sql: &str) -> Result<String> {
         self.postgres.psql(DATABASE, sql)
+    }
+
+    /// What the ledger's Postgres takes in of bare rows, on one connection.
+    pub(crate) fn bare_rows_per_second(&self) -> Result<f64> {
+        const COMMITS: usize = 200;
+        self.sql("CREATE TABLE bare (id uuid PRIMARY KEY, queue text, kind text, payload text)")?;
+        let begun = Instant::now();
+        self.sql(&format!(
+            "DO $$ BEGIN FOR i IN 1..{COMMITS} LOOP
+                INSERT INTO bare SELECT gen_random_uuid(), 'default', 'echo', repeat('x', 200) FROM generate_series(1, 1000);
+                COMMIT;
+            END LOOP; END $$"
+        ))?;
+        let rate = (COMMITS * 1_000) as f64 / begun.elapsed().as_secs_f64();
+        self.sql("DROP TABLE bare")?;
+        Ok(rate)
     }
 
     /// Waits until every job has an outcome, and makes sure that each has just one.
