@@ -17,7 +17,7 @@ use crate::{
     upkeep::Upkeep,
 };
 use haul_core::{ProcessId, Readiness, ledger::ProcessInfo};
-use haul_outgoing::OutgoingError;
+use haul_handlers::EquipmentError;
 use haul_worker::{BuildError, ServeError};
 use std::{
     collections::HashMap,
@@ -62,9 +62,9 @@ pub enum ProcessError {
     /// The handlers cannot be put together.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// Third parties cannot be called.
+    /// What the built-in kinds need cannot be had.
     #[error(transparent)]
-    Outgoing(#[from] OutgoingError),
+    Equipment(#[from] EquipmentError),
     /// This process is there for suspects, and cannot run them.
     #[error(transparent)]
     Suspects(#[from] ServeError),

@@ -17,8 +17,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use toml::{Table, Value};
 
 mod outgoing;
+mod payments;
 
 pub use outgoing::{Allow, AllowList, OutgoingConfig, Scheme};
+pub use payments::PaymentsConfig;
 
 /// The commented defaults, for `--help` and for copying.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
@@ -75,6 +77,8 @@ pub struct Config {
     pub repair: RepairConfig,
     /// Whom handlers may call.
     pub outgoing: OutgoingConfig,
+    /// Where payments are made.
+    pub payments: PaymentsConfig,
 }
 
 /// What is logged, and how.
@@ -278,6 +282,7 @@ impl Config {
         if !(1..=127).contains(&self.api.depth_max) {
             return refuse("api.depth_max must lie between 1 and 127");
         }
+        self.payments.check().or_else(refuse)?;
         self.outgoing.check().or_else(refuse)
     }
 }

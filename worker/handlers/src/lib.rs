@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `echo` | its result is its payload; for trying things out |
 //! | `http.request` | one HTTP request; its answer becomes the result |
+//! | `payment.charge`, `payment.capture`, `payment.refund` | one operation of a payment, at the provider of the settings |
+//! | `maintenance.reconcile_payments` | compares the books with that provider |
 //!
 //! They reach the outside through [`Equipment`] alone: one guarded client, and secrets by name.
 
@@ -11,10 +13,24 @@
 mod broken;
 mod echo;
 mod http_request;
+mod payment;
 
 use haul_core::Config;
 pub use haul_outgoing::{Outgoing, OutgoingError, Secrets};
 use haul_worker::WorkerBuilder;
+pub use payment::{HttpProvider, KIND_RECONCILE, PaymentsError};
+use std::sync::Arc;
+
+/// Why there is no equipment.
+#[derive(Debug, thiserror::Error)]
+pub enum EquipmentError {
+    /// Third parties cannot be called.
+    #[error(transparent)]
+    Outgoing(#[from] OutgoingError),
+    /// The settings of payments.
+    #[error(transparent)]
+    Payments(#[from] PaymentsError),
+}
 
 /// What the built-in kinds need of the world outside. Cheap to clone.
 #[derive(Clone)]
@@ -23,22 +39,30 @@ pub struct Equipment {
     pub outgoing: Outgoing,
     /// Secrets by name.
     pub secrets: Secrets,
+    /// Where payments are made, if anywhere.
+    pub payments: Option<Arc<HttpProvider>>,
 }
 
 impl Equipment {
     /// The equipment that these settings describe.
-    pub fn new(config: &Config, secrets: Secrets) -> Result<Self, OutgoingError> {
-        Ok(Self { outgoing: Outgoing::new(&config.outgoing)?, secrets })
+    pub fn new(config: &Config, secrets: Secrets) -> Result<Self, EquipmentError> {
+        let outgoing = Outgoing::new(&config.outgoing)?;
+        let payments = HttpProvider::new(&outgoing, &secrets, &config.payments)?.map(Arc::new);
+        Ok(Self { outgoing, secrets, payments })
     }
 }
 
 /// Adds the built-in kinds to a worker. Its handlers find [`Outgoing`] and [`Secrets`] among its data, anybody's own ones
-/// too.
+/// too. Those of payments besides want the books: an `Arc<dyn Books>` among the data.
 #[must_use]
 pub fn builtin(builder: WorkerBuilder, equipment: &Equipment) -> WorkerBuilder {
-    builder
+    let builder = builder
         .data(equipment.outgoing.clone())
         .data(equipment.secrets.clone())
         .handler("echo", echo::echo)
-        .handler("http.request", http_request::perform)
+        .handler("http.request", http_request::perform);
+    match &equipment.payments {
+        Some(provider) => payment::add(builder, provider.clone()),
+        None => builder,
+    }
 }

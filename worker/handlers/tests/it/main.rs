@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod http_request;
+mod provider;
 mod world;
