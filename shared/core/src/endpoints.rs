@@ -8,6 +8,7 @@
 //! `haul-conformance`.
 
 mod event;
+pub mod jobs;
 mod keys;
 
 pub use event::{EventType, Subscription, SubscriptionError};

@@ -6,6 +6,7 @@
 //! | `http.request` | one HTTP request; its answer becomes the result |
 //! | `payment.charge`, `payment.capture`, `payment.refund` | one operation of a payment, at the provider of the settings |
 //! | `maintenance.reconcile_payments` | compares the books with that provider |
+//! | `webhook.event`, `webhook.deliver`, `webhook.replay` | events, brought to the endpoints that want them |
 //!
 //! They reach the outside through [`Equipment`] alone: one guarded client, and secrets by name.
 
@@ -14,6 +15,7 @@ mod broken;
 mod echo;
 mod http_request;
 mod payment;
+mod webhook;
 
 use haul_core::Config;
 pub use haul_outgoing::{Outgoing, OutgoingError, Secrets};
@@ -31,6 +33,7 @@ pub enum EquipmentError {
     #[error(transparent)]
     Payments(#[from] PaymentsError),
 }
+pub use webhook::webhooks;
 
 /// What the built-in kinds need of the world outside. Cheap to clone.
 #[derive(Clone)]

@@ -80,7 +80,7 @@ fn shown_headers(headers: &HeaderMap, redaction: &Redaction, bytes_max: usize) -
 }
 
 /// `Retry-After` (RFC 9110, section 10.2.3): seconds or an HTTP date.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -8,7 +8,7 @@
 //! Each request carries `Idempotency-Key: <job id>`, the same in every attempt, unless the payload's headers set their own: a
 //! server that honours it applies the request once, however often it has to be sent.
 
-mod answer;
+pub(crate) mod answer;
 mod request;
 
 use haul_outgoing::{Call, CallError, Outgoing, Secrets};
