@@ -35,7 +35,7 @@ pub(super) async fn deliver(context: JobContext, delivery: Delivery) -> Result<D
     let attempt = DeliveryAttempt {
         status: sent.as_ref().ok().map(|answer| answer.status.as_u16()),
         latency_ms,
-        answer: sent.as_ref().map(|answer| shown(answer)).unwrap_or_default(),
+        answer: sent.as_ref().map(shown).unwrap_or_default(),
     };
     match sent {
         Ok(_) if delivered == Delivered::Taken => Ok(attempt),

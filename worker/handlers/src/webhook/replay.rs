@@ -2,8 +2,8 @@
 
 use super::{Stores, delivery, unavailable};
 use haul_core::{
-    Kind, Queue,
-    endpoints::jobs::{DELIVER_KIND, Delivery, ENDPOINT_TAG, EVENT_TYPE_TAG, REPLAY_KIND, Replay, WEBHOOKS_QUEUE},
+    Kind,
+    endpoints::jobs::{DELIVER_KIND, Delivery, ENDPOINT_TAG, EVENT_TYPE_TAG, REPLAY_KIND, Replay},
     ledger::{Filter, StateFilter},
 };
 use haul_worker::{HandlerError, JobContext, NewJob};
@@ -28,7 +28,7 @@ pub(super) struct Replayed {
 pub(super) async fn replay(context: JobContext, replay: Replay) -> Result<Replayed, HandlerError> {
     let stores = context.data::<Stores>()?;
     let filter = Filter {
-        queue: Some(Queue::new(WEBHOOKS_QUEUE).map_err(HandlerError::do_not_retry)?),
+        queue: None,
         kind: Some(Kind::new(DELIVER_KIND).map_err(HandlerError::do_not_retry)?),
         tag: Some((ENDPOINT_TAG.to_owned(), replay.endpoint.to_string())),
         state: replay.state.map(StateFilter::Final),

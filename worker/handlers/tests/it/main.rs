@@ -4,4 +4,5 @@
 
 mod http_request;
 mod provider;
+mod webhook;
 mod world;

@@ -10,7 +10,7 @@ use haul_core::{
     ledger::NewJob,
     outcome::JobRecord,
 };
-use haul_handlers::{Equipment, Secrets, builtin};
+use haul_handlers::{Equipment, Secrets, builtin, webhooks};
 use haul_testkit::wait;
 use haul_worker::{Worker, WorkerError};
 use std::{sync::Arc, time::Duration};
@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
     mint: Arc<IdMint>,
-    ledger: Arc<ReferenceLedger>,
+    pub(crate) ledger: Arc<ReferenceLedger>,
     dispatch: Arc<ReferenceDispatch>,
     shutdown: CancellationToken,
     ended: JoinHandle<Result<(), WorkerError>>,
@@ -53,7 +53,8 @@ impl World {
         let ledger = Arc::new(ReferenceLedger::new(clock.clone()));
         let dispatch = Arc::new(ReferenceDispatch::new(clock));
         let builder = Worker::builder().ledger(ledger.clone()).dispatch(dispatch.clone()).mint(mint.clone());
-        let worker = builtin(builder, &equipment).config(config.worker).build().unwrap();
+        let builder = webhooks(builtin(builder, &equipment), ledger.clone(), ledger.clone());
+        let worker = builder.config(config.worker).build().unwrap();
         let shutdown = CancellationToken::new();
         let ended = tokio::spawn(worker.run(shutdown.clone()));
         let world = Self { mint, ledger, dispatch, shutdown, ended };
