@@ -69,7 +69,8 @@ pub(crate) async fn run(
     }
     let on_open = |process: &Process, stores: &Stores| {
         let mut begun = if parts.worker {
-            let builder = handlers().config(config.worker.clone()).mint(doors.mint().clone());
+            let builder = worker::with_stores(handlers(), stores);
+            let builder = builder.config(config.worker.clone()).mint(doors.mint().clone());
             worker::roles(process, stores, builder, &config.repair)?
         } else {
             Vec::new()

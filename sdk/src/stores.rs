@@ -11,7 +11,7 @@ use crate::{
     plan::Plan,
     upkeep::{DutyError, sync_clock},
 };
-use haul_core::{Clock, Dispatch, Ledger, Readiness, Schedules, dispatch::DispatchError};
+use haul_core::{Clock, Dispatch, Endpoints, Ledger, Readiness, Schedules, dispatch::DispatchError};
 use haul_embedded::{MemoryDispatch, SqliteLedger};
 use haul_postgres::{ConnectError, ExclusiveLock, LockError, MigrateError, PostgresLedger, PostgresOptions};
 use haul_redis::{RedisDispatch, Timeouts};
@@ -64,6 +64,8 @@ pub struct Stores {
     pub ledger: Arc<dyn Ledger>,
     /// The schedules beside it.
     pub schedules: Arc<dyn Schedules>,
+    /// The endpoints of webhooks beside it.
+    pub endpoints: Arc<dyn Endpoints>,
     /// The hint.
     pub dispatch: Arc<dyn Dispatch>,
     /// Set by the ledger's.
@@ -85,7 +87,7 @@ impl Stores {
                 let ledger = Arc::new(SqliteLedger::open(directory).await?);
                 let running = directory.join(RUNNING_FILE);
                 let dispatch = Arc::new(MemoryDispatch::with_running_file(clock.clone(), running));
-                Ok((Self { schedules: ledger.clone(), ledger, dispatch, clock }, None))
+                Ok((Self { schedules: ledger.clone(), endpoints: ledger.clone(), ledger, dispatch, clock }, None))
             }
             Plan::PostgresAlone(database) => {
                 let ledger = postgres(database, true, &clock, readiness).await?;
@@ -93,14 +95,26 @@ impl Stores {
                 let door = Arc::new(DispatchDoor::new("the lock on its ledger is not held"));
                 door.open(Arc::new(MemoryDispatch::new(clock.clone())));
                 let watch = watch(lock, ledger.clone(), door.clone(), clock.clone(), readiness.clone());
-                Ok((Self { schedules: ledger.clone(), ledger, dispatch: door, clock }, Some(Box::pin(watch))))
+                Ok((
+                    Self { schedules: ledger.clone(), endpoints: ledger.clone(), ledger, dispatch: door, clock },
+                    Some(Box::pin(watch)),
+                ))
             }
             Plan::Production { database, redis, migrate } => {
                 let ledger = postgres(database, *migrate, &clock, readiness).await?;
                 let target = Target { store: "Redis", check: "dispatch", readiness };
                 let connect = || RedisDispatch::connect(redis, Timeouts::default());
                 let dispatch = until_reached(target, CONNECT_MAX, connect).await.map_err(OpenError::Redis)?;
-                Ok((Self { schedules: ledger.clone(), ledger, dispatch: Arc::new(dispatch), clock }, None))
+                Ok((
+                    Self {
+                        schedules: ledger.clone(),
+                        endpoints: ledger.clone(),
+                        ledger,
+                        dispatch: Arc::new(dispatch),
+                        clock,
+                    },
+                    None,
+                ))
             }
         }
     }

@@ -111,9 +111,18 @@ impl Worker {
         let doors = Doors::default();
         let config = self.settings.config;
         let builder = builder.config(config.worker).mint(doors.mint().clone());
-        let running = process.run(&plan, &doors, |process, stores| roles(process, stores, builder, &config.repair));
+        let builtin = self.builtin;
+        let running = process.run(&plan, &doors, |process, stores| {
+            let builder = if builtin { with_stores(builder, stores) } else { builder };
+            roles(process, stores, builder, &config.repair)
+        });
         Ok(running.await?)
     }
+}
+
+/// Adds the built-in kinds that need stores to those that do not.
+pub fn with_stores(builder: WorkerBuilder, stores: &Stores) -> WorkerBuilder {
+    haul_handlers::webhooks(builder, stores.endpoints.clone(), stores.ledger.clone())
 }
 
 /// A worker, and the reconciler and the auditor that every worker brings along, as roles of a process. The builder has its mint.
