@@ -22,6 +22,7 @@ pub use haul_outgoing::{Outgoing, OutgoingError, Secrets};
 use haul_worker::WorkerBuilder;
 pub use payment::{HttpProvider, KIND_RECONCILE, PaymentsError};
 use std::sync::Arc;
+pub use webhook::webhooks;
 
 /// Why there is no equipment.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +34,6 @@ pub enum EquipmentError {
     #[error(transparent)]
     Payments(#[from] PaymentsError),
 }
-pub use webhook::webhooks;
 
 /// What the built-in kinds need of the world outside. Cheap to clone.
 #[derive(Clone)]
