@@ -1,6 +1,6 @@
 //! The ledger, seen from outside: triggers that log every write, and the dump at the end, all by `psql`.
 
-use crate::evidence::{Dump, JobRow, Table, Written};
+use crate::evidence::{Dump, JobRow, Table, TickRow, Written};
 use anyhow::{Context, Result};
 use haul_testkit::postgres::Server;
 use std::{
@@ -12,6 +12,14 @@ use std::{
 /// the write, and the table of the handler `ledger-effect`.
 const SETUP: &str = "
 CREATE SCHEMA faults;
+CREATE TABLE faults.tick (job uuid NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE FUNCTION faults.log_tick() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO faults.tick (job) VALUES (NEW.id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER log_tick AFTER INSERT ON haul.job FOR EACH ROW WHEN (NEW.options LIKE '%haul.tick%')
+    EXECUTE FUNCTION faults.log_tick();
 CREATE TABLE faults.row (job uuid NOT NULL, ref text NOT NULL);
 CREATE TABLE faults.log (
     seq bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), written text NOT NULL,
@@ -156,7 +164,18 @@ impl Books {
         ))?;
         let outcomes = rows(&outcomes, |[id, state]| Some((id.to_owned(), state.parse().ok()?)))?;
         let own_rows = rows(&self.sql("SELECT job FROM faults.row")?, |[job]| Some(job.to_owned()))?;
-        Ok(Dump { jobs, log, outcomes: outcomes.into_iter().collect(), rows: own_rows })
+        let ticks = self.sql(
+            "SELECT tags ->> 'haul.schedule', tags ->> 'haul.tick',
+                extract(epoch FROM (left(tags ->> 'haul.tick', 19) || 'Z')::timestamptz)::bigint, id,
+                floor(extract(epoch FROM at) * 1000)::bigint
+             FROM (SELECT id, options::jsonb -> 'tags' AS tags FROM haul.job WHERE options LIKE '%haul.tick%') AS job
+                LEFT JOIN faults.tick ON tick.job = job.id ORDER BY id",
+        )?;
+        let ticks = rows(&ticks, |[schedule, tick, due, job, at]| {
+            let (due_s, at_ms) = (due.parse().ok()?, at.parse().ok()?);
+            Some(TickRow { schedule: schedule.to_owned(), tick: tick.to_owned(), due_s, job: job.to_owned(), at_ms })
+        })?;
+        Ok(Dump { jobs, log, outcomes: outcomes.into_iter().collect(), rows: own_rows, ticks })
     }
 }
 

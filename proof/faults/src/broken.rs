@@ -1,4 +1,4 @@
-//! Broken builds: that the checker can fail is shown on three defects, each of which has to be caught by the invariant
+//! Broken builds: that the checker can fail is shown on four defects, each of which has to be caught by the invariant
 //! that names it.
 //!
 //! The defects are in the binaries when they are built with the feature `broken`, and come to life by `HAUL_BROKEN`. The same
@@ -19,7 +19,7 @@ struct Defect {
     caught_by: Invariant,
 }
 
-const DEFECTS: [Defect; 3] = [
+const DEFECTS: [Defect; 4] = [
     Defect {
         name: "acknowledge-early",
         about: "Submits are acknowledged before their commit.",
@@ -37,6 +37,12 @@ const DEFECTS: [Defect; 3] = [
         about: "Each attempt has an idempotency key of its own at the third party.",
         scenario: "party-commits-and-hangs-up",
         caught_by: Invariant::I3,
+    },
+    Defect {
+        name: "fire-unguarded",
+        about: "A scheduler fires ticks without asking whether they were fired before.",
+        scenario: "scheduler-kill",
+        caught_by: Invariant::I8,
     },
 ];
 

@@ -9,11 +9,13 @@ mod outcomes;
 mod recovery;
 #[cfg(test)]
 mod sample;
+mod ticks;
 
 pub use acceptance::{lost, nothing_is_lost};
 pub use effects::{at_most_one_effect, duplicate_sends, executions_per_job};
 pub use outcomes::{duplicate_outcomes, legal_transitions, one_outcome};
 pub use recovery::{Recovery, reachable, recovered_in_time, recovery};
+pub use ticks::each_tick_once;
 
 use crate::evidence::Evidence;
 use serde::Serialize;
@@ -34,6 +36,8 @@ pub enum Invariant {
     I6,
     /// Recovery within the limit, where there is one.
     I7,
+    /// Each tick of a schedule has exactly one job.
+    I8,
 }
 
 /// A promise that was not kept.
@@ -60,5 +64,6 @@ pub fn check(evidence: &Evidence, recovery_max: Option<Duration>) -> Vec<Violati
     violations.extend(reachable(evidence));
     violations.extend(legal_transitions(evidence));
     violations.extend(recovered_in_time(evidence, recovery_max));
+    violations.extend(each_tick_once(evidence));
     violations
 }

@@ -115,6 +115,21 @@ pub struct JobRow {
     pub run_at_ms: i64,
 }
 
+/// A job of a schedule, found by its tags.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TickRow {
+    /// The schedule, by the tag `haul.schedule`.
+    pub schedule: String,
+    /// The tick, by the tag `haul.tick`.
+    pub tick: String,
+    /// When the tick was due, read from its name: seconds since 1970.
+    pub due_s: i64,
+    /// The job.
+    pub job: String,
+    /// When it was accepted, as a trigger saw it.
+    pub at_ms: i64,
+}
+
 /// Everything that the ledger says at the end.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Dump {
@@ -126,6 +141,62 @@ pub struct Dump {
     pub outcomes: BTreeMap<String, i64>,
     /// The job of each row that a transactional handler wrote.
     pub rows: Vec<String>,
+    /// The jobs of schedules.
+    pub ticks: Vec<TickRow>,
+}
+
+/// When a schedule fires, in terms that need no calendar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// `every`: so many seconds, counted from 1970.
+    Every(i64),
+    /// `cron` with seconds, in UTC: at these seconds of every minute.
+    Seconds(Vec<i64>),
+}
+
+impl Rule {
+    /// Whether a second since 1970 is a tick.
+    #[must_use]
+    pub fn fires_at(&self, second: i64) -> bool {
+        match self {
+            Self::Every(seconds) => second % seconds == 0,
+            Self::Seconds(seconds) => seconds.contains(&(second % 60)),
+        }
+    }
+
+    /// How the names of its ticks end.
+    #[must_use]
+    pub fn suffix(&self) -> &'static str {
+        match self {
+            Self::Every(_) => "Z",
+            Self::Seconds(_) => "[UTC]",
+        }
+    }
+}
+
+/// A part of a schedule's time, in which it was asked to fire by one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Timetable {
+    /// The schedule.
+    pub schedule: String,
+    /// What it was asked.
+    pub rule: Rule,
+    /// The part begins after this second since 1970.
+    pub after_s: i64,
+    /// It ends with this one.
+    pub through_s: i64,
+}
+
+/// When a schedule was paused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pause {
+    /// The schedule.
+    pub schedule: String,
+    /// Its pause was committed by then.
+    pub from_ms: i64,
+    /// It was resumed no earlier.
+    pub to_ms: i64,
 }
 
 /// A fault, from its beginning to its end; the same for one that is over at once.
@@ -161,6 +232,10 @@ pub struct Evidence {
     pub sends: Vec<Send>,
     /// The ledger's dump.
     pub ledger: Dump,
+    /// What schedules were asked to fire.
+    pub timetable: Vec<Timetable>,
+    /// When schedules were paused.
+    pub pauses: Vec<Pause>,
     /// The faults that landed.
     pub faults: Vec<Fault>,
     /// The dispatch against the ledger, where that was compared.

@@ -19,4 +19,5 @@ pub mod runner;
 pub mod scenario;
 pub mod scenarios;
 pub mod stage;
+pub mod timetable;
 pub mod work;

@@ -66,6 +66,8 @@ pub struct Figures {
     pub acknowledged: usize,
     /// Faults that landed.
     pub faults: usize,
+    /// Ticks that have a job.
+    pub ticks: usize,
     /// Acknowledged jobs that are not there or did not end.
     pub lost: usize,
     /// Outcomes beyond the first of a job.
@@ -154,6 +156,7 @@ fn figures(evidence: &Evidence, violations: &[Violation]) -> Figures {
     Figures {
         acknowledged,
         faults: evidence.faults.len(),
+        ticks: evidence.ledger.ticks.len(),
         lost: checker::lost(evidence),
         duplicate_outcomes: checker::duplicate_outcomes(evidence),
         executions_per_job: checker::executions_per_job(evidence),
@@ -169,6 +172,7 @@ fn shortcomings(figures: &Figures, demands: &Demands) -> Vec<String> {
     for (what, count, min) in [
         ("submits were acknowledged", figures.acknowledged, demands.acknowledged_min),
         ("faults landed", figures.faults, demands.faults_min),
+        ("ticks fired", figures.ticks, demands.ticks_min),
     ] {
         if count < min {
             shortcomings.push(format!("only {count} {what}: a run with fewer than {min} proves nothing"));
@@ -204,6 +208,9 @@ fn keep(evidence: &Evidence, directory: &Path) -> Result<()> {
     lines("sends.jsonl", evidence.sends.iter().map(serde_json::to_string).collect())?;
     lines("jobs.jsonl", evidence.ledger.jobs.iter().map(serde_json::to_string).collect())?;
     lines("log.jsonl", evidence.ledger.log.iter().map(serde_json::to_string).collect())?;
+    lines("ticks.jsonl", evidence.ledger.ticks.iter().map(serde_json::to_string).collect())?;
+    lines("timetable.jsonl", evidence.timetable.iter().map(serde_json::to_string).collect())?;
+    lines("pauses.jsonl", evidence.pauses.iter().map(serde_json::to_string).collect())?;
     lines("faults.jsonl", evidence.faults.iter().map(serde_json::to_string).collect())
 }
 
@@ -213,10 +220,10 @@ mod tests {
 
     #[test]
     fn a_run_that_shows_too_little_fails() {
-        let demands = Demands { acknowledged_min: 10, faults_min: 2, recovery_max: None };
+        let demands = Demands { acknowledged_min: 10, faults_min: 2, ticks_min: 1, recovery_max: None };
         let mut figures = figures(&Evidence::default(), &[]);
-        assert_eq!(shortcomings(&figures, &demands).len(), 2);
-        (figures.acknowledged, figures.faults) = (10, 2);
+        assert_eq!(shortcomings(&figures, &demands).len(), 3);
+        (figures.acknowledged, figures.faults, figures.ticks) = (10, 2, 1);
         assert_eq!(shortcomings(&figures, &demands), Vec::<String>::new());
         let demands = Demands { recovery_max: Some(std::time::Duration::from_secs(1)), ..demands };
         assert_eq!(shortcomings(&figures, &demands).len(), 1);

@@ -34,6 +34,8 @@ pub struct Demands {
     pub acknowledged_min: usize,
     /// At least so many faults land.
     pub faults_min: usize,
+    /// At least so many ticks fire.
+    pub ticks_min: usize,
     /// Every victim recovers within this time, where the issue names one.
     pub recovery_max: Option<Duration>,
 }
@@ -48,7 +50,7 @@ impl Scenario {
             is_short: false,
             budget: Duration::from_secs(120),
             setup: Setup::default(),
-            demands: Demands { acknowledged_min: 100, faults_min: 1, recovery_max: None },
+            demands: Demands { acknowledged_min: 100, faults_min: 1, ticks_min: 0, recovery_max: None },
             missing: || None,
             act,
         }
@@ -70,6 +72,12 @@ impl Scenario {
     #[must_use]
     pub fn shows(mut self, acknowledged_min: usize, faults_min: usize) -> Self {
         self.demands = Demands { acknowledged_min, faults_min, ..self.demands };
+        self
+    }
+    /// Shows at least so many ticks.
+    #[must_use]
+    pub fn fires(mut self, ticks_min: usize) -> Self {
+        self.demands.ticks_min = ticks_min;
         self
     }
     /// Every victim recovers within this time.

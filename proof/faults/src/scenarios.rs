@@ -10,6 +10,7 @@ mod poison;
 mod postgres;
 mod redis;
 mod rush;
+mod scheduler;
 mod worker;
 
 use crate::scenario::Scenario;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Scenario> {
         network::all(),
         party::all(),
         clock::all(),
+        scheduler::all(),
         rush::all(),
         poison::all(),
         failover::all(),

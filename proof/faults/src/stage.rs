@@ -8,6 +8,7 @@ use crate::{
     load::{Door, History, Load, Mix},
     party::Party,
     redises::{Redis, RedisSetup},
+    timetable::Schedules,
 };
 use anyhow::{Context, Result, bail, ensure};
 use haul_testkit::{
@@ -50,7 +51,11 @@ pub struct Setup {
     pub redis: RedisSetup,
     /// How many workers.
     pub workers: usize,
-    /// Whether they are `haul worker`, with the built-in kinds, and not `faults-worker`.
+    /// How many `haul scheduler`.
+    pub schedulers: usize,
+    /// How many schedules they are given, once everything runs.
+    pub schedules: usize,
+    /// Whether workers are `haul worker`, with the built-in kinds, and not `faults-worker`.
     pub builtin: bool,
     /// Whether there is a proxy between each process and each store.
     pub links: bool,
@@ -60,7 +65,8 @@ pub struct Setup {
     pub concurrency: usize,
     /// Whether a worker that ends by itself is started again, as a supervisor would.
     pub supervised: bool,
-    /// How wrong the clocks of the API and of each worker are, such as `+10m`; none when they are right.
+    /// How wrong the clocks of the API, of each worker and then of each scheduler are, such as `+10m`; none when they are
+    /// right.
     pub skews: Vec<&'static str>,
     /// Further variables of every process.
     pub env: Vec<(&'static str, String)>,
@@ -74,6 +80,8 @@ impl Default for Setup {
             own_postgres: None,
             redis: RedisSetup::Alone(Options { append_only: true, ..Options::default() }),
             workers: 2,
+            schedulers: 0,
+            schedules: 0,
             builtin: false,
             links: false,
             lease: "2s",
@@ -120,6 +128,10 @@ pub struct Stage {
     pub api: Process,
     /// The workers.
     pub workers: Vec<Process>,
+    /// The schedulers.
+    pub schedulers: Vec<Process>,
+    /// What they have to fire.
+    pub schedules: Schedules,
     /// For whatever a scenario leaves to chance.
     pub rng: StdRng,
     door: Door,
@@ -152,16 +164,37 @@ impl Stage {
         for _ in 0..setup.workers {
             workers.push(cast.start("worker", skews.next()).await?);
         }
-        for process in workers.iter().chain([&api]) {
+        let mut schedulers = Vec::new();
+        for _ in 0..setup.schedulers {
+            schedulers.push(cast.start("scheduler", skews.next()).await?);
+        }
+        for process in workers.iter().chain(&schedulers).chain([&api]) {
             process.haul.wait_ready().await?;
         }
+        let mut schedules = Schedules::default();
+        schedules.create(&books, setup.schedules)?;
         let history = directory.join("history.jsonl");
         let file = std::fs::File::create(&history).with_context(|| format!("no {}", history.display()))?;
         let door = Door::new(api.haul.client(), Arc::new(History::new(file)), party.url());
         let rng = StdRng::seed_from_u64(seed);
         let Setup { drain, supervised, .. } = *setup;
         let (load, faults) = (None, Vec::new());
-        Ok(Self { books, redis, party, api, workers, rng, door, load, seed, faults, drain, supervised })
+        Ok(Self {
+            books,
+            redis,
+            party,
+            api,
+            workers,
+            schedulers,
+            schedules,
+            rng,
+            door,
+            load,
+            seed,
+            faults,
+            drain,
+            supervised,
+        })
     }
 
     /// Where jobs are submitted one by one.
@@ -279,6 +312,7 @@ impl Stage {
 
     /// Ends the load, lets everything settle, and gathers the evidence.
     pub async fn conclude(&mut self) -> Result<Evidence> {
+        self.schedules.conclude(&self.books).await?;
         self.conclude_load().await?;
         let end_ms = now_ms();
         let reach = self.reach().await?;
@@ -287,7 +321,8 @@ impl Stage {
         }
         let (history, sends) = (self.history(), self.party.sends());
         let (ledger, faults) = (self.books.dump()?, self.faults.clone());
-        Ok(Evidence { history, sends, ledger, faults, reach: Some(reach), end_ms })
+        let (timetable, pauses) = self.schedules.evidence();
+        Ok(Evidence { history, sends, ledger, timetable, pauses, faults, reach: Some(reach), end_ms })
     }
 
     /// Compares dispatch and ledger until they agree, or for as long as they may not.
@@ -338,7 +373,8 @@ impl Stage {
 
     fn named(&self) -> impl Iterator<Item = (String, &Process)> {
         let workers = self.workers.iter().enumerate().map(|(n, worker)| (format!("worker-{n}"), worker));
-        workers.chain([("api".to_owned(), &self.api)])
+        let schedulers = self.schedulers.iter().enumerate().map(|(n, it)| (format!("scheduler-{n}"), it));
+        workers.chain(schedulers).chain([("api".to_owned(), &self.api)])
     }
 
     /// How many submits the clients could not tell the end of.

@@ -3,6 +3,10 @@
 //! Firing is one statement, one round trip and one commit per batch, as accepting is: what it moves it locks, in one
 //! order, and what it did not move brings no job. See docs/decisions/0120.
 
+#[cfg(feature = "broken")]
+mod broken;
+mod steps;
+
 use crate::{
     columns::JobColumns,
     error::corrupt,
@@ -23,6 +27,7 @@ use haul_core::{
 };
 use sqlx::{Connection, PgConnection};
 use std::collections::{HashMap, HashSet};
+use steps::{StepColumns, last_job};
 use uuid::Uuid;
 
 /// A row of `haul.schedule`.
@@ -268,25 +273,21 @@ impl<'a> Batch<'a> {
     ) -> sqlx::Result<HashSet<ScheduleId>> {
         let Self { steps, jobs, of } = self;
         let done: Vec<Uuid> = done.iter().map(|receipt| receipt.0.0).collect();
-        let schedules: Vec<Uuid> = steps.iter().map(|step| step.schedule.0).collect();
-        let versions: Vec<i64> = steps.iter().map(|step| step.version).collect();
-        let origins: Vec<&str> = steps.iter().map(|step| step.moved.from.as_str()).collect();
-        let targets: Vec<&str> = steps.iter().map(|step| step.moved.to.fired_through.as_str()).collect();
-        let next_ats = steps.iter().map(|step| step.moved.to.next_at.map(|at| at.to_chrono()));
-        let next_ats: Vec<Option<DateTime<Utc>>> = next_ats.collect();
-        let last_jobs: Vec<Option<Uuid>> = steps.iter().map(last_job).collect();
-        let counts: Vec<i64> = steps.iter().map(|step| i64::try_from(step.jobs.len()).unwrap_or(i64::MAX)).collect();
-        let problems: Vec<Option<&str>> = steps.iter().map(|step| step.problem.as_deref()).collect();
+        let columns = StepColumns::of(steps);
+        #[cfg(feature = "broken")]
+        if broken::fires_unguarded() {
+            return broken::fire(&columns, jobs, of, connection, owner, &done).await;
+        }
         let rows = sqlx::query_file!(
             "sql/schedule_fire.sql",
-            &schedules,
-            &versions,
-            &origins as &[&str],
-            &targets as &[&str],
-            &next_ats as &[Option<DateTime<Utc>>],
-            &last_jobs as &[Option<Uuid>],
-            &counts,
-            &problems as &[Option<&str>],
+            &columns.schedules,
+            &columns.versions,
+            &columns.origins as &[&str],
+            &columns.targets as &[&str],
+            &columns.next_ats as &[Option<DateTime<Utc>>],
+            &columns.last_jobs as &[Option<Uuid>],
+            &columns.counts,
+            &columns.problems as &[Option<&str>],
             &jobs.ids,
             &jobs.run_ats,
             &jobs.priorities,
@@ -318,8 +319,4 @@ impl<'a> Batch<'a> {
         let first = self.steps.iter().filter(is_taken).flat_map(|step| &step.jobs).map(|job| job.id).min();
         Ok(BatchFired { steps: self.steps.iter().map(answer).collect(), receipt: first.map(ReceiptId) })
     }
-}
-
-fn last_job(step: &Step) -> Option<Uuid> {
-    step.jobs.last().map(|job| job.id.0)
 }

@@ -21,7 +21,7 @@ pub(super) fn all() -> Vec<Scenario> {
     ]
 }
 
-fn faketime() -> Option<String> {
+pub(super) fn faketime() -> Option<String> {
     (!Path::new(FAKETIME).exists()).then(|| format!("{FAKETIME} is not installed (Debian: faketime)"))
 }
 

@@ -47,13 +47,19 @@ async fn stop(stage: &mut Stage) -> Result<()> {
     stage.load(&Mix::default());
     for _ in 0..2 {
         stage.acknowledged(50).await?;
-        stage.begin("Postgres is down");
-        stage.books.own()?.stop()?;
-        stage.pass(Duration::from_secs(2)).await;
-        stage.books.own()?.restart()?;
-        stage.end();
+        stop_for(stage, Duration::from_secs(2)).await?;
     }
     stage.acknowledged(50).await
+}
+
+/// Stops Postgres, and starts it again so much later.
+pub(super) async fn stop_for(stage: &mut Stage, time: Duration) -> Result<()> {
+    stage.begin("Postgres is down");
+    stage.books.own()?.stop()?;
+    stage.pass(time).await;
+    stage.books.own()?.restart()?;
+    stage.end();
+    Ok(())
 }
 
 /// The backend of ours that waits for its commit to reach the disk, or writes; found by asking again and again.
@@ -62,10 +68,10 @@ DO $$
 DECLARE
     found integer;
 BEGIN
-    FOR look IN 1 .. 20000 LOOP
+    FOR look IN 1 .. 100000 LOOP
         SELECT pid INTO found FROM pg_stat_activity
         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state = 'active'
-            AND wait_event IN ('WALSync', 'WALWrite') LIMIT 1;
+            AND wait_event IN ('WALSync', 'WALWrite') AND query LIKE 'THEIRS' LIMIT 1;
         IF found IS NOT NULL THEN
             RAISE EXCEPTION 'writer=%', found;
         END IF;
@@ -77,15 +83,21 @@ async fn kill_backend(stage: &mut Stage) -> Result<()> {
     stage.load(&Mix { clients: 8, pause_ms: 10, ..Mix::default() });
     for _ in 0..3 {
         stage.acknowledged(50).await?;
-        // An error is the fastest way to say something in the middle of a statement.
-        let said = stage.books.sql(WRITER).err().context("nobody wrote anything")?.to_string();
-        let pid = said.rsplit("writer=").next().and_then(|rest| rest.split_whitespace().next());
-        let pid: u32 = pid.and_then(|pid| pid.parse().ok()).with_context(|| said.clone())?;
-        stage.books.server().kill_backend(pid)?;
+        kill_writer(stage, "%")?;
         stage.strike("a backend is killed while it commits");
         stage.pass(Duration::from_secs(1)).await;
     }
     stage.acknowledged(50).await
+}
+
+/// Kills a backend that is about to commit a statement that looks so.
+pub(super) fn kill_writer(stage: &Stage, statement: &str) -> Result<()> {
+    // An error is the fastest way to say something in the middle of a statement.
+    let said =
+        stage.books.sql(&WRITER.replace("THEIRS", statement)).err().context("nobody wrote anything")?.to_string();
+    let pid = said.rsplit("writer=").next().and_then(|rest| rest.split_whitespace().next());
+    let pid: u32 = pid.and_then(|pid| pid.parse().ok()).with_context(|| said.clone())?;
+    stage.books.server().kill_backend(pid)
 }
 
 async fn freeze(stage: &mut Stage) -> Result<()> {
