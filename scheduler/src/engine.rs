@@ -9,7 +9,7 @@ use crate::{
 };
 use haul_core::{
     Dispatch, IdMint, JobId, Ledger, ProcessId, Schedules, Timestamp,
-    ledger::{LedgerError, Result},
+    ledger::{LedgerError, ReceiptId, Result},
     schedules::{Agenda, Due, ScheduleId, Step, Stepped},
     telemetry,
 };
@@ -275,6 +275,9 @@ impl Scheduler {
             let answer = self.deps.schedules.fire(steps, self.deps.process, &done).await;
             let error = match answer {
                 Ok(fired) => {
+                    if retry_in > RETRY_MIN && fired.steps.contains(&Stepped::Stale) {
+                        self.release_unknown(steps).await;
+                    }
                     let taken = steps.iter().zip(&fired.steps).filter(|(_, answer)| **answer == Stepped::Done);
                     let jobs = taken.flat_map(|(step, _)| &step.jobs);
                     if let Some(receipt) = fired.receipt
@@ -296,6 +299,17 @@ impl Scheduler {
                 () = sleep(retry_in) => {}
             }
             retry_in = (retry_in * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// Leaves the jobs of an earlier call to repair, if it took steps all the same: its answer was lost, and meanwhile
+    /// others have taken the next steps of some of its schedules, so that nothing tells any more which they were.
+    async fn release_unknown(&self, steps: &[Step]) {
+        // A receipt is named after the first of its jobs, whichever that was. What does not exist is not released.
+        let firsts = steps.iter().filter_map(|step| step.jobs.first());
+        let receipts: Vec<ReceiptId> = firsts.map(|job| ReceiptId(job.id)).collect();
+        if let Err(error) = self.deps.ledger.release_receipts(&receipts).await {
+            tracing::debug!(%error, "receipts could not be released; repair takes them within three minutes");
         }
     }
 }

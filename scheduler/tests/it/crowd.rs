@@ -1,7 +1,7 @@
 //! Several schedulers at once, one of them stopped in the middle, and editors between them.
 
 use crate::{faults::Faulty, world::World};
-use haul_core::{Clock, Span};
+use haul_core::{Clock, Ledger, ProcessId, Span};
 use haul_schedule::{Missed, MissedSpec, ScheduleSpec};
 use std::{
     collections::BTreeSet,
@@ -120,4 +120,29 @@ async fn an_answer_that_was_lost_is_asked_for_again() {
     world.forward(MINUTE);
     assert_eq!(scheduler.turn().await.unwrap().fired, 2, "it learns that they were its own");
     assert_eq!(world.jobs().await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_fired_by_a_lost_call_is_left_to_repair_when_others_have_gone_on() {
+    let world = World::at("2026-11-20T00:00:10Z");
+    world.create("report", &ScheduleSpec::every(Span::from_secs(1))).await;
+    let faulty = Faulty::new(world.ledger.clone());
+    // All of it happens while the scheduler counts as alive: nobody takes receipts of the living.
+    let scheduler = world.scheduler_over(faulty.clone(), Clock::new()).await;
+    let other = world.scheduler().await;
+    world.forward(Duration::from_secs(1));
+    faulty.stop();
+    faulty.lost_answers.store(1, Ordering::SeqCst);
+    let turn = tokio::spawn(async move { scheduler.turn().await });
+    faulty.arrived.acquire().await.unwrap().forget();
+    faulty.may_pass.add_permits(1);
+    faulty.arrived.acquire().await.unwrap().forget();
+    let lost = world.jobs().await;
+    assert_eq!(lost.len(), 1, "it was taken, and its scheduler does not know");
+    world.forward(Duration::from_secs(1));
+    assert_eq!(world.fire_all(&other).await, 1);
+    faulty.go_on();
+    assert_eq!(turn.await.unwrap().unwrap().fired, 0);
+    let receipts = world.ledger.take_receipts(ProcessId::random(), 10).await.unwrap();
+    assert!(receipts.iter().any(|receipt| receipt.id.0 == lost[0].id), "repair takes it at once: {receipts:?}");
 }
