@@ -15,8 +15,8 @@ use crate::{
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use haul_core::{
-    Clock, Dispatch, JobId, Kind, Ledger, QueueRef, Readiness, Tenant, Timestamp, audit::Audit, config::Config,
-    outcome::JobRecord,
+    Clock, Dispatch, JobId, Kind, Ledger, QueueRef, Readiness, Schedules, Tenant, Timestamp, audit::Audit,
+    config::Config, outcome::JobRecord,
 };
 use http::HeaderValue;
 use std::{
@@ -35,6 +35,7 @@ const BULK_REQUESTS_MAX: usize = 32;
 pub(crate) struct App {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) dispatch: Arc<dyn Dispatch>,
+    pub(crate) schedules: Arc<dyn Schedules>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) clock: Arc<Clock>,
     /// Everybody's tenant until keys come.
@@ -57,6 +58,7 @@ pub(crate) struct App {
 pub(crate) struct Limits {
     pub(crate) body_bytes_max: usize,
     pub(crate) batch_jobs_max: usize,
+    pub(crate) schedules_max: usize,
     pub(crate) wait_max: Duration,
     pub(crate) request_timeout: Duration,
 }
@@ -66,6 +68,7 @@ impl Limits {
         Self {
             body_bytes_max: config.api.body_bytes_max,
             batch_jobs_max: config.api.batch_jobs_max,
+            schedules_max: config.api.schedules_max,
             wait_max: config.api.wait_max.as_duration(),
             request_timeout: config.api.request_timeout.as_duration(),
         }

@@ -33,9 +33,10 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
-    /// The text that tells this submit from others: equal however it was spelled. Without its `idempotency_key`.
-    pub(crate) fn canonical(&self) -> Result<Vec<u8>, Fault> {
-        let mut out = b"POST /v1/jobs\n".to_vec();
+    /// The text that tells this request to `target` from others: equal however it was spelled. Without its
+    /// `idempotency_key`.
+    pub(crate) fn canonical(&self, target: &str) -> Result<Vec<u8>, Fault> {
+        let mut out = format!("POST {target}\n").into_bytes();
         let Self::Object(members) = self else { return Ok(out) };
         let mut members: Vec<_> = members.iter().filter(|(name, _)| name != "idempotency_key").collect();
         members.sort_unstable();
@@ -68,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_request_is_told_by_what_it_says_not_by_how_it_is_spelled() {
-        let form = |text: &str| Fields::parse(text.as_bytes(), 64).unwrap().canonical().unwrap();
+        let form = |text: &str| Fields::parse(text.as_bytes(), 64).unwrap().canonical("/v1/jobs").unwrap();
         let one = form(r#"{"kind":"echo","payload":{"a":1,"b":2}}"#);
         assert_eq!(one, form(r#"{ "payload":{"b":2, "a":1}, "kind":"\u0065cho", "idempotency_key":"k" }"#));
         assert_ne!(one, form(r#"{"kind":"echo","payload":{"a":1,"b":3}}"#));

@@ -2,7 +2,7 @@
 
 use crate::{
     query::Query,
-    submit::{tag_name_fault, tag_value_fault},
+    reader::{tag_name_fault, tag_value_fault},
 };
 use haul_core::{
     FinalState, JobState, Timestamp,

@@ -2,7 +2,7 @@
 
 use crate::{
     problem::{Problem, ProblemType},
-    submit::key_fault,
+    reader::key_fault,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::fmt::Write;
@@ -15,7 +15,7 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const REQUEST_ID_CHARS_MAX: usize = 128;
 
 /// The one value of a header; `None` when it is missing, an error when it comes twice or is no visible ASCII.
-fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
+pub(crate) fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
     let refuse = |what: &str| Problem::new(ProblemType::InvalidHeader, format!("{name} {what}"));
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };

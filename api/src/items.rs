@@ -64,7 +64,7 @@ impl Items {
 fn row(fields: &Fields<'_>, place: Place<'_>, rules: &Rules, now: Timestamp) -> Result<Row, Problem> {
     let submit = submit::read(fields, place, rules, now)?;
     let idempotency = match submit.key {
-        Some(key) => Some(rules.idempotency(key, &fields.canonical()?)),
+        Some(key) => Some(rules.idempotency(key, &fields.canonical("/v1/jobs")?)),
         None => None,
     };
     Ok(Row { draft: submit.draft, idempotency })

@@ -18,6 +18,7 @@ use utoipa::{OpenApi, ToSchema, openapi};
     tags(
         (name = "jobs", description = "Submit jobs, look at them, cancel them, run them again."),
         (name = "queues", description = "Where jobs wait."),
+        (name = "schedules", description = "Jobs that are accepted again and again, by the clock."),
         (name = "ops", description = "Probes and metrics, which need no key, and the audit, which does."),
     ),
     components(schemas(crate::problem::ProblemBody, crate::view::BulkTotal)),
@@ -163,4 +164,86 @@ pub(crate) struct QueueChange {
     /// Over how many slots of the dispatch it is split. Order is kept within a slot only.
     #[schema(minimum = 1, maximum = 64)]
     slots: Option<u16>,
+}
+
+/// A schedule to be created. Unknown fields are refused; optional ones may be null.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "name": "nightly-report",
+    "cron": "0 2 * * mon-fri",
+    "timezone": "Europe/London",
+    "missed": {"policy": "all", "max": 10, "max_age": "6h"},
+    "overlap": "skip",
+    "jitter": "5m",
+    "job": {"kind": "report", "payload": {"format": "pdf"}, "queue": "reports", "tags": {"team": "billing"}}
+}))]
+#[expect(dead_code, reason = "documents what crate::schedule::read reads")]
+pub(crate) struct ScheduleWish {
+    /// Its name, unique among the tenant's.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", examples("nightly-report"))]
+    name: String,
+    /// Whether it waits to be resumed.
+    paused: Option<bool>,
+    #[serde(flatten)]
+    change: ScheduleChange,
+}
+
+/// The definition of a schedule. Unknown fields are refused; optional ones may be null, and are as by default then.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "every": "90s",
+    "job": {"kind": "echo", "payload": {"hello": "world"}}
+}))]
+#[expect(dead_code, reason = "documents what crate::schedule::read reads")]
+pub(crate) struct ScheduleChange {
+    /// The file that it is kept in, by the file's own name. `haul schedules apply --prune` deletes what its file no longer has.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    source: Option<String>,
+    /// What each of its jobs is made of.
+    job: ScheduleJobWish,
+    #[serde(flatten)]
+    timing: crate::schedule::view::TimingView,
+}
+
+/// What each job of a schedule is made of: the fields of a submit that do not say when.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what crate::schedule::read reads")]
+pub(crate) struct ScheduleJobWish {
+    /// Which handler runs it.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", examples("http.request"))]
+    kind: String,
+    /// Any JSON, kept byte for byte; at most 256 KiB.
+    payload: serde_json::Value,
+    /// Where it waits; `default` unless told otherwise.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    queue: Option<String>,
+    /// 0 first, 9 last; 5 unless told otherwise.
+    #[schema(maximum = 9)]
+    priority: Option<u8>,
+    /// Attempts in all, the first one included; 20 unless told otherwise.
+    #[schema(minimum = 1, maximum = 1000)]
+    max_attempts: Option<u16>,
+    /// How long one attempt may take, such as `5m`; up to `24h`.
+    timeout: Option<String>,
+    /// When failed attempts are tried again.
+    retry: Option<SubmitRetry>,
+    /// Marks to find jobs by: up to 14 names with a value each. Two more come with each job.
+    tags: Option<BTreeMap<String, String>>,
+}
+
+/// When a schedule that does not exist would fire, and how far to look. Unknown fields are refused.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "cron": "30 1 * * *", "timezone": "America/New_York", "from": "2026-10-31T12:00:00Z", "count": 3
+}))]
+#[expect(dead_code, reason = "documents what crate::schedule::read reads")]
+pub(crate) struct PreviewQuestion {
+    /// Ticks after this time; after now unless told otherwise.
+    #[schema(format = DateTime)]
+    from: Option<String>,
+    /// How many ticks; 10 unless told otherwise.
+    #[schema(minimum = 1, maximum = 100)]
+    count: Option<u32>,
+    #[serde(flatten)]
+    timing: crate::schedule::view::TimingView,
 }

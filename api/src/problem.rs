@@ -64,7 +64,8 @@ problem_types! {
         "A header that the API reads is empty, too long, given twice or holds characters that are not allowed; or an \
          `Idempotency-Key` came with a batch or bulk request, where each item carries its own `idempotency_key`.";
     InvalidPath = "invalid-path", BAD_REQUEST, "The path holds what is no id or name", "",
-        "A job's id in the path is no UUID in the form of 36 characters, or a queue's name is outside of the alphabet for names.";
+        "A job's id in the path is no UUID in the form of 36 characters, or a queue's or a schedule's name is outside of the \
+         alphabet for names.";
     Unauthorized = "unauthorized", UNAUTHORIZED, "The request carries no valid key",
         "Send `Authorization: Bearer <key>`.",
         "`admin_key` is set, and the request under `/v1` did not carry it.";
@@ -78,6 +79,8 @@ problem_types! {
         "No job has this id, it is kept no longer, or it is not yours.";
     QueueNotFound = "queue-not-found", NOT_FOUND, "There is no such queue", "A queue exists from its first job on.",
         "No job was ever submitted to a queue of this name.";
+    ScheduleNotFound = "schedule-not-found", NOT_FOUND, "There is no such schedule", "",
+        "No schedule has this name, or it is not yours.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The path does not take this method", "",
         "The path exists, the method does not. The header `Allow` lists those that do.";
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "The request's body did not arrive in time", "",
@@ -89,9 +92,16 @@ problem_types! {
     IdempotencyKeyInUse = "idempotency-key-in-use", CONFLICT, "A request with this key is under way",
         "Send the same request again after the time in Retry-After.",
         "Another request with the same `Idempotency-Key` is being committed at this moment.";
+    ScheduleExists = "schedule-exists", CONFLICT, "There is a schedule of this name",
+        "Change it with PUT /v1/schedules/{name}, or choose another name.",
+        "The name of a schedule is unique, and another schedule has this one.";
     AuditUnderWay = "audit-under-way", CONFLICT, "An audit is under way",
         "Send the request again after the time in Retry-After.",
         "One audit at a time is run on demand, and another client's is not done yet.";
+    ScheduleChanged = "schedule-changed", PRECONDITION_FAILED, "The schedule is not as it was",
+        "Read it again and decide anew.",
+        "`If-Match` names a version that is not the current one: somebody changed, paused, resumed or recreated the schedule since \
+         it was read. Nothing was done.";
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large",
         "Use POST /v1/jobs/bulk for many jobs; it has no limit on the body.",
         "The body, or one line of a bulk request, is larger than `api.body_bytes_max`.";
@@ -101,13 +111,22 @@ problem_types! {
     InvalidRequest = "invalid-request", UNPROCESSABLE_ENTITY, "The request does not describe what can be done", "",
         "The JSON is fine, the data is not: a field is missing, unknown, of the wrong type or out of its range. `errors` lists \
          each with a JSON pointer (RFC 6901) into the request.";
+    InvalidSchedule = "invalid-schedule", UNPROCESSABLE_ENTITY, "The request does not describe a schedule",
+        "POST /v1/schedules/preview shows when an expression fires; docs/schedules.md explains each field.",
+        "The JSON is fine, the schedule is not: an expression that cannot be read or never fires, an unknown time zone, a field that \
+         is missing, unknown, of the wrong type or out of its range. `errors` lists each with a JSON pointer (RFC 6901) into the \
+         request, the reason and the accepted form.";
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The key came with another request before",
         "Use a new key for a new request.",
         "The same `Idempotency-Key` was used for a different request within `api.idempotency_lifetime`.";
-    LimitReached = "limit-reached", UNPROCESSABLE_ENTITY, "A limit on queues or kinds is reached", "",
-        "The job would create one queue, or one kind in its queue, more than are allowed.";
+    LimitReached = "limit-reached", UNPROCESSABLE_ENTITY, "A limit on queues, kinds or schedules is reached", "",
+        "The job would create one queue, or one kind in its queue, more than are allowed; or there are as many schedules as \
+         `api.schedules_max` allows.";
     JobRefused = "job-refused", UNPROCESSABLE_ENTITY, "The ledger refuses the job", "",
         "The store cannot hold this one job. Others of the same batch are not affected.";
+    PreconditionRequired = "precondition-required", PRECONDITION_REQUIRED, "The request must say what it is a change of",
+        "Send the ETag of the schedule as If-Match, or `If-Match: *` to change it whatever it is.",
+        "A change without `If-Match` could undo what somebody else has just changed.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side",
         "Report the request_id.",
         "A defect. The log holds the cause under the `request_id`.";

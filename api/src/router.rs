@@ -5,7 +5,7 @@ use crate::{
     gate::gate,
     openapi, ops,
     problem::{Problem, ProblemBody, ProblemType},
-    routes::{audit, jobs, problem, queues},
+    routes::{audit, jobs, problem, queues, schedules},
 };
 use axum::{
     Router,
@@ -32,6 +32,12 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(queues::configure::configure))
         .routes(routes!(queues::pause::pause))
         .routes(routes!(queues::pause::resume))
+        .routes(routes!(schedules::create::create, schedules::list::list))
+        .routes(routes!(schedules::preview::preview))
+        .routes(routes!(schedules::get::get, schedules::update::update, schedules::delete::delete))
+        .routes(routes!(schedules::pause::pause))
+        .routes(routes!(schedules::pause::resume))
+        .routes(routes!(schedules::run::run))
         .routes(routes!(audit::audit))
         .routes(routes!(healthz))
         .routes(routes!(readyz))

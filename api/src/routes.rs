@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod jobs;
 pub(crate) mod problem;
 pub(crate) mod queues;
+pub(crate) mod schedules;
 
 use crate::problem::{Problem, ProblemType};
 use axum::{
@@ -11,7 +12,7 @@ use axum::{
     extract::{FromRequestParts, Path},
     response::Response,
 };
-use haul_core::{JobId, Queue};
+use haul_core::{JobId, Queue, ScheduleName};
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde::Serialize;
 use std::str::FromStr;
@@ -40,6 +41,19 @@ impl<S: Send + Sync> FromRequestParts<S> for QueuePath {
         let text = path_text(parts, state).await?;
         let refuse = |error| Problem::new(ProblemType::InvalidPath, format!("a queue's name {error}"));
         Queue::new(text).map(Self).map_err(refuse)
+    }
+}
+
+/// A schedule's name in the path.
+pub(crate) struct SchedulePath(pub(crate) ScheduleName);
+
+impl<S: Send + Sync> FromRequestParts<S> for SchedulePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = path_text(parts, state).await?;
+        let refuse = |error| Problem::new(ProblemType::InvalidPath, format!("a schedule's name {error}"));
+        ScheduleName::new(text).map(Self).map_err(refuse)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     watch::Watch,
 };
 use haul_core::{
-    Dispatch, IdMint, Ledger, ProcessId, Readiness, Tenant,
+    Dispatch, IdMint, Ledger, ProcessId, Readiness, Schedules, Tenant,
     audit::Audit,
     config::{ApiConfig, Config},
 };
@@ -38,6 +38,8 @@ const TICKETS_END_MAX: Duration = Duration::from_secs(10);
 pub struct ApiDeps<'a> {
     /// The truth.
     pub ledger: Arc<dyn Ledger>,
+    /// The schedules beside it.
+    pub schedules: Arc<dyn Schedules>,
     /// The hint.
     pub dispatch: Arc<dyn Dispatch>,
     /// Compares the two, on demand.
@@ -57,6 +59,7 @@ pub struct ApiDeps<'a> {
 /// An API that does not serve yet.
 pub struct Api {
     ledger: Arc<dyn Ledger>,
+    schedules: Arc<dyn Schedules>,
     dispatch: Arc<dyn Dispatch>,
     audit: Arc<dyn Audit>,
     mint: Arc<IdMint>,
@@ -74,9 +77,10 @@ pub struct Api {
 impl Api {
     /// Puts an API together. Nothing runs before [`Api::serve`].
     pub fn new(deps: ApiDeps<'_>) -> Self {
-        let ApiDeps { ledger, dispatch, audit, mint, process, config, readiness, render_metrics } = deps;
+        let ApiDeps { ledger, schedules, dispatch, audit, mint, process, config, readiness, render_metrics } = deps;
         Self {
             ledger,
+            schedules,
             dispatch,
             audit,
             mint,
@@ -124,6 +128,7 @@ impl Api {
 
         let app = Arc::new(App {
             ledger: self.ledger.clone(),
+            schedules: self.schedules,
             dispatch: self.dispatch,
             audit: self.audit,
             clock: self.mint.clock().clone(),

@@ -7,18 +7,15 @@
 use crate::{
     draft::{Draft, Rules, Start},
     fields::{Fields, pointer_of},
-    json,
-    problem::{FieldError, Problem, ProblemType},
+    problem::{Problem, ProblemType},
+    reader::Reader,
 };
 use bytes::Bytes;
 use haul_core::{
-    JobOptions, Kind, Priority, Span, Timestamp,
-    limits::{
-        AHEAD_MS_MAX, ATTEMPTS_MAX, IDEMPOTENCY_KEY_CHARS_MAX, TAG_NAME_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX,
-        TIMEOUT_MS_MAX,
-    },
+    JobOptions, Kind, Priority, Queue, Timestamp,
+    limits::{AHEAD_MS_MAX, TAGS_MAX, TIMEOUT_MS_MAX},
 };
-use std::{borrow::Cow, str::FromStr, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 /// Where a submit came from: decides how errors point into it and whether it may carry a key of its own.
 #[derive(Debug, Clone, Copy)]
@@ -39,51 +36,30 @@ pub(crate) struct Submit {
 
 /// Judges a submit: everything that is wrong is told at once.
 pub(crate) fn read(fields: &Fields<'_>, place: Place<'_>, rules: &Rules, now: Timestamp) -> Result<Submit, Problem> {
-    let mut reader = Reader { pointer: place.pointer, now, errors: Vec::new() };
+    let mut reader = Reader::new(place.pointer, now);
     let Fields::Object(members) = fields else {
         reader.fail("", "must be an object");
-        return Err(reader.into_problem());
+        return Err(reader.into_problem(ProblemType::InvalidRequest));
     };
-    let mut kind = None;
-    let mut payload = None;
-    let mut queue = rules.queue.clone();
-    let mut priority = rules.priority;
+    let mut asked = Asked::new(rules, TAGS_MAX);
     let (mut run_at, mut delay) = (None, None);
-    let mut options = Cow::Borrowed(&*rules.options);
     let mut key = None;
     for (name, value) in members {
+        if asked.take(&mut reader, name, value) {
+            continue;
+        }
         let is_null = *value == "null";
         match &**name {
-            "payload" => payload = reader.payload(value, rules.payload_bytes_max),
-            "kind" => kind = reader.parse::<Kind>("/kind", value),
             _ if is_null && is_optional(name, place) => {}
-            "queue" => queue = reader.parse("/queue", value).unwrap_or(queue),
-            "priority" => priority = reader.priority(value).unwrap_or(priority),
             "run_at" => run_at = reader.time("/run_at", value),
             "delay" => delay = reader.span("/delay", value, 0, AHEAD_MS_MAX.unsigned_abs(), "\"0s\" and ten years"),
-            "max_attempts" => {
-                if let Some(attempts) = reader.attempts(value) {
-                    options.to_mut().retry.max_attempts = attempts;
-                }
-            }
-            "timeout" => {
-                if let Some(timeout) = reader.span("/timeout", value, 1, TIMEOUT_MS_MAX, "\"1ms\" and \"24h\"") {
-                    options.to_mut().timeout = timeout;
-                }
-            }
-            "deadline" => options.to_mut().deadline = reader.deadline(value),
-            "retry" => reader.retry(value, options.to_mut()),
-            "tags" => reader.tags(value, options.to_mut()),
+            "deadline" => asked.options.to_mut().deadline = reader.deadline(value),
             "idempotency_key" if place.takes_key => key = reader.key(value),
             "idempotency_key" => reader.fail("/idempotency_key", "belongs into the header Idempotency-Key here"),
             unknown => reader.fail(&pointer_of(unknown), "is not a field of a job"),
         }
     }
-    for (name, is_given) in [("kind", kind.is_some()), ("payload", payload.is_some())] {
-        if !is_given && !members.iter().any(|(given, _)| given == name) {
-            reader.fail(&format!("/{name}"), "is required");
-        }
-    }
+    asked.require(&mut reader, members);
     let start = match (run_at, delay) {
         (Some(_), Some(_)) => {
             reader.fail("/delay", "excludes run_at: give one of them");
@@ -93,10 +69,13 @@ pub(crate) fn read(fields: &Fields<'_>, place: Place<'_>, rules: &Rules, now: Ti
         (None, Some(delay)) => Start::In(delay),
         (None, None) => Start::Now,
     };
-    reader.order(start, &options);
-    let (Some(kind), Some(payload), true) = (kind, payload, reader.errors.is_empty()) else {
-        return Err(reader.into_problem());
+    check_order(&mut reader, start, &asked.options);
+    let Asked { kind: Some(kind), payload: Some(payload), queue, priority, options, .. } = asked else {
+        return Err(reader.into_problem(ProblemType::InvalidRequest));
     };
+    if !reader.errors.is_empty() {
+        return Err(reader.into_problem(ProblemType::InvalidRequest));
+    }
     let options = match options {
         Cow::Borrowed(_) => rules.options.clone(),
         Cow::Owned(options) => Arc::new(options),
@@ -105,199 +84,81 @@ pub(crate) fn read(fields: &Fields<'_>, place: Place<'_>, rules: &Rules, now: Ti
 }
 
 fn is_optional(name: &str, place: Place<'_>) -> bool {
-    let optional = ["queue", "priority", "run_at", "delay", "max_attempts", "timeout", "deadline", "retry", "tags"];
-    optional.contains(&name) || (place.takes_key && name == "idempotency_key")
+    matches!(name, "run_at" | "delay" | "deadline") || (place.takes_key && name == "idempotency_key")
 }
 
-/// Why a text is no idempotency key, if it is none.
-pub(crate) fn key_fault(key: &str) -> Option<&'static str> {
-    match key.len() {
-        0 => Some("must not be empty"),
-        1..=IDEMPOTENCY_KEY_CHARS_MAX if key.bytes().all(|b| matches!(b, b' '..=b'~')) => None,
-        1..=IDEMPOTENCY_KEY_CHARS_MAX => Some("may hold only visible ASCII characters and spaces"),
-        _ => Some("may have at most 255 characters"),
-    }
+/// What is asked of a job whenever it runs: the fields that a submit and the job of a schedule have in common.
+pub(crate) struct Asked<'r> {
+    pub(crate) kind: Option<Kind>,
+    pub(crate) payload: Option<Bytes>,
+    pub(crate) queue: Queue,
+    pub(crate) priority: Priority,
+    pub(crate) options: Cow<'r, JobOptions>,
+    payload_bytes_max: usize,
+    tags_max: usize,
 }
 
-/// Reads values and gathers what is wrong with them.
-struct Reader<'a> {
-    pointer: &'a str,
-    now: Timestamp,
-    errors: Vec<FieldError>,
-}
-
-impl Reader<'_> {
-    fn fail(&mut self, pointer: &str, detail: impl Into<Cow<'static, str>>) {
-        self.errors.push(FieldError::new(format!("{}{pointer}", self.pointer), detail));
-    }
-
-    fn into_problem(self) -> Problem {
-        Problem::with_errors(ProblemType::InvalidRequest, self.errors)
-    }
-
-    fn text<'v>(&mut self, pointer: &str, value: &'v str) -> Option<Cow<'v, str>> {
-        let text = json::as_string(value);
-        if text.is_none() {
-            self.fail(pointer, "must be a string");
-        }
-        text
-    }
-
-    fn parse<T: FromStr<Err: std::fmt::Display>>(&mut self, pointer: &str, value: &str) -> Option<T> {
-        let text = self.text(pointer, value)?;
-        match text.parse() {
-            Ok(parsed) => Some(parsed),
-            Err(error) => {
-                self.fail(pointer, error.to_string());
-                None
-            }
+impl<'r> Asked<'r> {
+    /// Nothing yet: all is as by default.
+    pub(crate) fn new(rules: &'r Rules, tags_max: usize) -> Self {
+        Self {
+            kind: None,
+            payload: None,
+            queue: rules.queue.clone(),
+            priority: rules.priority,
+            options: Cow::Borrowed(&*rules.options),
+            payload_bytes_max: rules.payload_bytes_max,
+            tags_max,
         }
     }
 
-    fn payload(&mut self, value: &str, bytes_max: usize) -> Option<Bytes> {
-        if value.len() > bytes_max {
-            self.fail("/payload", format!("has {} bytes, at most {bytes_max} are allowed", value.len()));
-            return None;
-        }
-        Some(Bytes::copy_from_slice(value.as_bytes()))
-    }
-
-    fn whole_number(&mut self, pointer: &str, value: &str, min: u16, max: u16) -> Option<u16> {
-        match value.parse() {
-            Ok(number) if (min..=max).contains(&number) => Some(number),
-            _ => {
-                self.fail(pointer, format!("must be a whole number from {min} to {max}"));
-                None
-            }
-        }
-    }
-
-    fn priority(&mut self, value: &str) -> Option<Priority> {
-        let number = self.whole_number("/priority", value, 0, 9)?;
-        Priority::new(u8::try_from(number).ok()?)
-    }
-
-    fn attempts(&mut self, value: &str) -> Option<u16> {
-        self.whole_number("/max_attempts", value, 1, ATTEMPTS_MAX)
-    }
-
-    fn time(&mut self, pointer: &str, value: &str) -> Option<Timestamp> {
-        let time: Timestamp = self.parse(pointer, value)?;
-        if time.as_ms() > self.now.as_ms() + AHEAD_MS_MAX {
-            self.fail(pointer, "is more than ten years ahead");
-            return None;
-        }
-        Some(time)
-    }
-
-    fn deadline(&mut self, value: &str) -> Option<Timestamp> {
-        let deadline = self.time("/deadline", value)?;
-        if deadline <= self.now {
-            self.fail("/deadline", "has passed");
-        }
-        Some(deadline)
-    }
-
-    fn span(&mut self, pointer: &str, value: &str, min_ms: u64, max_ms: u64, range: &str) -> Option<Span> {
-        let span: Span = self.parse(pointer, value)?;
-        if !(min_ms..=max_ms).contains(&span.as_ms()) {
-            self.fail(pointer, format!("must lie between {range}"));
-            return None;
-        }
-        Some(span)
-    }
-
-    fn object<'v>(&mut self, pointer: &str, value: &'v str) -> Vec<(Cow<'v, str>, &'v str)> {
-        // The text was read before: only its type can be wrong.
-        match Fields::parse(value.as_bytes(), usize::MAX) {
-            Ok(Fields::Object(members)) => members,
-            _ => {
-                self.fail(pointer, "must be an object");
-                Vec::new()
-            }
-        }
-    }
-
-    fn retry(&mut self, value: &str, options: &mut JobOptions) {
-        let range = "\"1ms\" and ten years";
-        for (name, value) in self.object("/retry", value) {
-            let slot = match &*name {
-                "base" => &mut options.retry.base,
-                "cap" => &mut options.retry.cap,
-                "max_age" => &mut options.retry.max_age,
-                unknown => {
-                    self.fail(&format!("/retry{}", pointer_of(unknown)), "is not a field of retry");
-                    continue;
+    /// Reads a member, if it is one of these fields; tells whether it is.
+    pub(crate) fn take(&mut self, reader: &mut Reader<'_>, name: &str, value: &str) -> bool {
+        let is_null = value == "null";
+        match name {
+            "payload" => self.payload = reader.payload(value, self.payload_bytes_max),
+            "kind" => self.kind = reader.parse("/kind", value),
+            "queue" | "priority" | "max_attempts" | "timeout" | "retry" | "tags" if is_null => {}
+            "queue" => self.queue = reader.parse("/queue", value).unwrap_or_else(|| self.queue.clone()),
+            "priority" => self.priority = reader.priority(value).unwrap_or(self.priority),
+            "max_attempts" => {
+                if let Some(attempts) = reader.attempts(value) {
+                    self.options.to_mut().retry.max_attempts = attempts;
                 }
-            };
-            if value == "null" {
-                continue;
             }
-            if let Some(span) = self.span(&format!("/retry/{name}"), value, 1, AHEAD_MS_MAX.unsigned_abs(), range) {
-                *slot = span;
+            "timeout" => {
+                if let Some(timeout) = reader.span("/timeout", value, 1, TIMEOUT_MS_MAX, "\"1ms\" and \"24h\"") {
+                    self.options.to_mut().timeout = timeout;
+                }
             }
+            "retry" => reader.retry(value, self.options.to_mut()),
+            "tags" => reader.tags(value, self.tags_max, self.options.to_mut()),
+            _ => return false,
         }
-        if options.retry.cap < options.retry.base {
-            self.fail("/retry/cap", format!("is shorter than base ({})", options.retry.base));
-        }
+        true
     }
 
-    fn tags(&mut self, value: &str, options: &mut JobOptions) {
-        let tags = self.object("/tags", value);
-        if tags.len() > TAGS_MAX {
-            self.fail("/tags", format!("has {} tags, at most {TAGS_MAX} are allowed", tags.len()));
-            return;
-        }
-        for (name, value) in tags {
-            let pointer = format!("/tags{}", pointer_of(&name));
-            if let Some(fault) = tag_name_fault(&name) {
-                self.fail(&pointer, fault);
+    /// Refuses an object without the fields that every job has.
+    pub(crate) fn require(&self, reader: &mut Reader<'_>, members: &[(Cow<'_, str>, &str)]) {
+        for (name, is_given) in [("kind", self.kind.is_some()), ("payload", self.payload.is_some())] {
+            if !is_given && !members.iter().any(|(given, _)| given == name) {
+                reader.fail(&format!("/{name}"), "is required");
             }
-            let Some(text) = self.text(&pointer, value) else { continue };
-            if let Some(fault) = tag_value_fault(&text) {
-                self.fail(&pointer, fault);
-            }
-            options.tags.insert(name.into_owned(), text.into_owned());
-        }
-    }
-
-    fn key(&mut self, value: &str) -> Option<String> {
-        let key = self.text("/idempotency_key", value)?;
-        if let Some(fault) = key_fault(&key) {
-            self.fail("/idempotency_key", fault);
-        }
-        Some(key.into_owned())
-    }
-
-    /// A job that cannot start before its deadline is a mistake.
-    fn order(&mut self, start: Start, options: &JobOptions) {
-        let Some(deadline) = options.deadline else { return };
-        let start = match start {
-            Start::Now => return,
-            Start::At(time) => time,
-            Start::In(delay) => self.now.plus(delay.as_duration()),
-        };
-        if start >= deadline {
-            self.fail("/deadline", "is not after the job's first start");
         }
     }
 }
 
-/// Why a text is no tag's name, if it is none.
-pub(crate) fn tag_name_fault(name: &str) -> Option<&'static str> {
-    let chars = name.chars().count();
-    if !(1..=TAG_NAME_CHARS_MAX).contains(&chars) {
-        return Some("a tag's name has 1 to 64 characters");
+/// A job that cannot start before its deadline is a mistake.
+fn check_order(reader: &mut Reader<'_>, start: Start, options: &JobOptions) {
+    let Some(deadline) = options.deadline else { return };
+    let start = match start {
+        Start::Now => return,
+        Start::At(time) => time,
+        Start::In(delay) => reader.now.plus(delay.as_duration()),
+    };
+    if start >= deadline {
+        reader.fail("/deadline", "is not after the job's first start");
     }
-    name.chars().any(|c| c.is_control() || c == ':').then_some("a tag's name has no ':' and no control characters")
-}
-
-/// Why a text is no tag's value, if it is none.
-pub(crate) fn tag_value_fault(value: &str) -> Option<&'static str> {
-    if value.chars().count() > TAG_VALUE_CHARS_MAX {
-        return Some("a tag's value has at most 256 characters");
-    }
-    value.chars().any(char::is_control).then_some("a tag's value has no control characters")
 }
 
 #[cfg(test)]

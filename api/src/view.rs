@@ -1,7 +1,7 @@
 //! The shapes that clients read. Field names and order here are the wire format; the snapshots of the tests hold them.
 
 use bytes::Bytes;
-use haul_core::{Failure, Job, JobError, JobId, JobState, Outcome, Span, Timestamp, outcome::JobRecord};
+use haul_core::{Failure, Job, JobError, JobId, JobState, Outcome, RetryPolicy, Span, Timestamp, outcome::JobRecord};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -104,7 +104,7 @@ pub(crate) enum StateName {
 /// When failed attempts are tried again.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Retry)]
-struct RetryView {
+pub(crate) struct RetryView {
     /// The upper bound of the first pause; doubled after each failure.
     #[schema(value_type = String, examples("1s"))]
     base: Span,
@@ -204,11 +204,17 @@ impl<'a> JobView<'a> {
             timeout: options.timeout,
             attempt,
             max_attempts: retry.max_attempts,
-            retry: RetryView { base: retry.base, cap: retry.cap, max_age: retry.max_age },
+            retry: RetryView::of(retry),
             origin: options.origin,
             failures,
             outcome,
         }
+    }
+}
+
+impl RetryView {
+    pub(crate) fn of(retry: &RetryPolicy) -> Self {
+        Self { base: retry.base, cap: retry.cap, max_age: retry.max_age }
     }
 }
 
@@ -334,7 +340,7 @@ pub(crate) struct QueuePage {
 
 /// Writes stored JSON as it is. Bytes that are no JSON (written by other hands) appear as a string instead of spoiling
 /// the whole answer.
-fn raw_json<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn raw_json<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
     match serde_json::from_slice::<&RawValue>(bytes) {
         Ok(raw) => raw.serialize(serializer),
         Err(_) => serializer.serialize_str(&String::from_utf8_lossy(bytes)),

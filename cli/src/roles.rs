@@ -95,6 +95,7 @@ fn api(process: &Process, doors: &Doors, settings: &Settings, listener: TcpListe
     let auditor = Auditor::new(doors.ledger(), doors.dispatch(), &settings.config.repair);
     let api = Api::new(ApiDeps {
         ledger: doors.ledger(),
+        schedules: doors.schedules(),
         dispatch: doors.dispatch(),
         audit: Arc::new(auditor),
         mint: doors.mint().clone(),

@@ -8,6 +8,7 @@ CREATE TABLE haul.schedule (
     paused boolean NOT NULL,
     spec text NOT NULL,
     template text NOT NULL,
+    source text COLLATE "C",
     fired_through text COLLATE "C" NOT NULL,
     next_at timestamptz,
     last_job uuid,
@@ -22,6 +23,7 @@ COMMENT ON TABLE haul.schedule IS 'What is to be accepted again and again. Steps
 COMMENT ON COLUMN haul.schedule.version IS 'Grows with every edit, pause and resume.';
 COMMENT ON COLUMN haul.schedule.spec IS 'When it fires, as JSON.';
 COMMENT ON COLUMN haul.schedule.template IS 'What every job of it is made of, as JSON.';
+COMMENT ON COLUMN haul.schedule.source IS 'The file that it is kept in, if it is kept in one.';
 COMMENT ON COLUMN haul.schedule.fired_through IS 'The tick up to which nothing is left to fire.';
 COMMENT ON COLUMN haul.schedule.next_at IS 'When the next tick is due; null: never again.';
 COMMENT ON COLUMN haul.schedule.problem IS 'Why it cannot fire, if it cannot.';

@@ -8,6 +8,7 @@ CREATE TABLE schedule (
     paused INTEGER NOT NULL,
     spec TEXT NOT NULL,           -- when it fires, as JSON
     template TEXT NOT NULL,       -- what every job of it is made of, as JSON
+    source TEXT,                  -- the file that it is kept in, if it is kept in one
     fired_through TEXT NOT NULL,  -- the tick up to which nothing is left to fire
     next_at INTEGER,              -- when the next tick is due; null: never again
     last_job BLOB,

@@ -106,6 +106,7 @@ async fn up(settings: Settings) -> Result<(), Box<dyn Error>> {
     let metrics = process.metrics().clone();
     let api = Api::new(ApiDeps {
         ledger: doors.ledger(),
+        schedules: doors.schedules(),
         dispatch: doors.dispatch(),
         audit: Arc::new(Auditor::new(doors.ledger(), doors.dispatch(), &config.repair)),
         mint: doors.mint().clone(),

@@ -12,9 +12,10 @@ pub(crate) mod submit;
 use crate::{
     app::App,
     commit::Row,
+    fields::{Fields, pointer_of},
     headers,
     intake::Admitted,
-    problem::{Problem, ProblemType},
+    problem::{FieldError, Problem, ProblemType},
     routes::json,
     view::JobView,
 };
@@ -35,6 +36,18 @@ pub(crate) async fn accept(app: &App, row: Row) -> Result<Response, Problem> {
             Err(Problem::new(ProblemType::JobNotFound, "the job that was accepted under this key is kept no longer"))
         }
     }
+}
+
+/// Refuses settings where there are none: an empty body will do, or an empty object.
+pub(crate) fn refuse_fields(body: &[u8], depth_max: usize, detail: &'static str) -> Result<(), Problem> {
+    if body.is_empty() {
+        return Ok(());
+    }
+    let errors: Vec<_> = match Fields::parse(body, depth_max)? {
+        Fields::Other => vec![FieldError::new("", "must be an object, or nothing")],
+        Fields::Object(members) => members.iter().map(|(name, _)| FieldError::new(pointer_of(name), detail)).collect(),
+    };
+    if errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(ProblemType::InvalidRequest, errors)) }
 }
 
 fn created(job: &Job, replayed: bool) -> Result<Response, Problem> {

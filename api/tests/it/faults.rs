@@ -3,13 +3,17 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use haul_core::{
-    Dispatch, FinalState, JobId, Kind, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
+    Dispatch, FinalState, JobId, Kind, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings, ScheduleName, Tenant,
+    Timestamp,
     dispatch::{
         self, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, ScanCursor, ScanPage, Settlement,
         Ticket,
     },
     ledger::{self, *},
     outcome::JobRecord,
+    schedules::{
+        Agenda, BatchFired, Changed, Created, Edit, NewSchedule, Schedule, ScheduleId, ScheduleRef, Schedules, Step,
+    },
 };
 use parking_lot::Mutex;
 use std::{
@@ -36,6 +40,9 @@ pub(crate) enum Fault {
 /// A ledger that fails on command.
 pub(crate) struct FaultyLedger {
     inner: Arc<dyn Ledger>,
+    schedules: Arc<dyn Schedules>,
+    /// Steps that are taken, one each, right before the next edits.
+    pub(crate) steps_before_edits: Mutex<VecDeque<Step>>,
     /// Every call fails until this is false again.
     pub(crate) down: AtomicBool,
     /// What the next calls of `accept` do, one each.
@@ -54,9 +61,11 @@ pub(crate) struct FaultyLedger {
 }
 
 impl FaultyLedger {
-    pub(crate) fn new(inner: Arc<dyn Ledger>) -> Self {
+    pub(crate) fn new(inner: Arc<impl Ledger + Schedules>) -> Self {
         Self {
+            schedules: inner.clone(),
             inner,
+            steps_before_edits: Mutex::default(),
             down: AtomicBool::new(false),
             accept_faults: Mutex::default(),
             refused_kind: Mutex::default(),
@@ -89,6 +98,50 @@ impl FaultyLedger {
 
 fn unavailable() -> LedgerError {
     LedgerError::Unavailable("secret-host:5432 refused the connection".into())
+}
+
+#[async_trait]
+impl Schedules for FaultyLedger {
+    async fn create(&self, new: &NewSchedule, schedules_max: usize) -> ledger::Result<Created> {
+        self.up()?;
+        self.schedules.create(new, schedules_max).await
+    }
+    async fn get(&self, key: &ScheduleRef) -> ledger::Result<Option<Schedule>> {
+        self.up()?;
+        self.schedules.get(key).await
+    }
+    async fn list(&self, tenant: &Tenant, after: Option<&ScheduleName>, limit: usize) -> ledger::Result<Vec<Schedule>> {
+        self.up()?;
+        self.schedules.list(tenant, after, limit).await
+    }
+    async fn load(&self, ids: &[ScheduleId]) -> ledger::Result<Vec<Schedule>> {
+        self.up()?;
+        self.schedules.load(ids).await
+    }
+    async fn edit(&self, edit: &Edit) -> ledger::Result<Changed> {
+        self.up()?;
+        let step = self.steps_before_edits.lock().pop_front();
+        if let Some(step) = step {
+            self.schedules.fire(&[step], ProcessId::random(), &[]).await?;
+        }
+        self.schedules.edit(edit).await
+    }
+    async fn set_paused(&self, key: &ScheduleRef, version: Option<i64>, paused: bool) -> ledger::Result<Changed> {
+        self.up()?;
+        self.schedules.set_paused(key, version, paused).await
+    }
+    async fn delete(&self, key: &ScheduleRef, version: Option<i64>) -> ledger::Result<Changed> {
+        self.up()?;
+        self.schedules.delete(key, version).await
+    }
+    async fn due(&self, limit: usize) -> ledger::Result<Agenda> {
+        self.up()?;
+        self.schedules.due(limit).await
+    }
+    async fn fire(&self, steps: &[Step], owner: ProcessId, done: &[ReceiptId]) -> ledger::Result<BatchFired> {
+        self.up()?;
+        self.schedules.fire(steps, owner, done).await
+    }
 }
 
 #[async_trait]

@@ -13,6 +13,7 @@ mod jobs;
 mod lists;
 mod openapi;
 mod queues;
+mod schedules;
 mod server;
 mod wire;
 mod world;

@@ -32,7 +32,9 @@ async fn the_document_is_whole() {
         assert!(document.pointer(pointer).is_some(), "{target} leads nowhere");
     }
     let schemas = document["components"]["schemas"].as_object().unwrap();
-    for name in ["Job", "Problem", "Submit", "BatchSubmit", "Outcome", "Failure", "Item", "BulkTotal", "Queue"] {
+    for name in
+        ["Job", "Problem", "Submit", "BatchSubmit", "Outcome", "Failure", "Item", "BulkTotal", "Queue", "Schedule"]
+    {
         assert!(schemas.contains_key(name), "no schema {name} among {:?}", schemas.keys());
     }
 }
@@ -66,18 +68,27 @@ async fn every_documented_operation_is_served_and_has_its_problems() {
         "cancelJob",
         "cancelJobs",
         "configureQueue",
+        "createSchedule",
+        "deleteSchedule",
         "getJob",
+        "getSchedule",
         "health",
         "listJobs",
         "listQueues",
+        "listSchedules",
         "metrics",
         "pauseQueue",
+        "pauseSchedule",
+        "previewSchedule",
         "readiness",
         "rerunJob",
         "resumeQueue",
+        "resumeSchedule",
+        "runSchedule",
         "submitBatch",
         "submitBulk",
         "submitJob",
+        "updateSchedule",
     ];
     assert_eq!(operations, expected);
 }
@@ -98,6 +109,46 @@ async fn the_example_of_a_submit_is_accepted_and_every_field_is_documented() {
     assert_eq!(example.as_object().unwrap().keys().cloned().collect::<Vec<_>>(), answered);
     let types = document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"].as_array().unwrap();
     assert!(types.contains(&"/problems/invalid-request".into()));
+}
+
+#[tokio::test]
+async fn the_examples_of_schedules_are_accepted_and_every_field_is_documented() {
+    let world = World::new().await;
+    let document = world.get("/openapi.json").await.expect(200);
+    let example = |schema: &str| document["components"]["schemas"][schema]["example"].clone();
+    let created = world.post_json("/v1/schedules", &example("ScheduleWish")).await.expect(201);
+    let headers = [("content-type", "application/json"), ("if-match", "*")];
+    let path = format!("PUT /v1/schedules/{}", created["name"].as_str().unwrap());
+    world.send(&path, &headers, example("ScheduleChange").to_string()).await.expect(200);
+    let preview = world.post_json("/v1/schedules/preview", &example("PreviewQuestion")).await.expect(200);
+    assert_eq!(preview["ticks"].as_array().unwrap().len(), 3);
+    // Every field of an answer, flattened parts included.
+    let mut documented = Vec::new();
+    fields(&document, "Schedule", &mut documented);
+    documented.sort();
+    let mut answered: Vec<String> = created.as_object().unwrap().keys().cloned().collect();
+    answered.sort();
+    assert_eq!(documented, answered);
+    let mut wished = Vec::new();
+    fields(&document, "ScheduleWish", &mut wished);
+    for field in ["name", "paused", "source", "job", "cron", "every", "max_runs"] {
+        assert!(wished.iter().any(|known| known == field), "{field} is not among {wished:?}");
+    }
+}
+
+/// The fields of a schema and of what is flattened into it.
+fn fields(document: &Value, schema: &str, found: &mut Vec<String>) {
+    collect_fields(document, &document["components"]["schemas"][schema], found);
+}
+
+fn collect_fields(document: &Value, schema: &Value, found: &mut Vec<String>) {
+    if let Some(name) = schema["$ref"].as_str().and_then(|target| target.rsplit('/').next()) {
+        return fields(document, name, found);
+    }
+    found.extend(schema["properties"].as_object().into_iter().flat_map(|properties| properties.keys().cloned()));
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        collect_fields(document, part, found);
+    }
 }
 
 #[tokio::test]

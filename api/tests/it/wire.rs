@@ -63,6 +63,25 @@ async fn many() {
 }
 
 #[tokio::test]
+async fn a_schedule() {
+    let world = World::new().await;
+    let wish = json!({
+        "name": "nightly-report", "cron": "0 2 * * mon-fri", "timezone": "Europe/London", "jitter": "5m",
+        "job": {"kind": "report", "payload": {"format": "pdf"}},
+    });
+    let mut created = settled(world.post_json("/v1/schedules", &wish).await.expect(201));
+    // They depend on the day of the test.
+    for tick in created["next"].as_array_mut().unwrap() {
+        tick["tick"] = json!("[tick]");
+    }
+    created["fired_through"] = json!("[tick]");
+    insta::assert_json_snapshot!("schedule", created);
+    let wrong = json!({"name": "a", "cron": "0 0 2 * * *", "job": {"kind": "report", "payload": 1}});
+    let problem = world.post_json("/v1/schedules", &wrong).await.expect(422);
+    insta::assert_json_snapshot!("problem_of_a_schedule", settled(problem));
+}
+
+#[tokio::test]
 async fn problems() {
     let world = World::new().await;
     insta::assert_json_snapshot!("problem", settled(world.get("/v1/nope").await.expect(404)));

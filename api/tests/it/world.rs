@@ -9,7 +9,7 @@ use haul_api::{Api, ApiDeps};
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
     Clock, Dispatch, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef, QueueSettings, Readiness,
-    Tenant,
+    Schedules, Tenant,
     config::Config,
     dispatch::{ClaimRequest, LeaseToken},
     ledger::{Entry, Record},
@@ -47,7 +47,7 @@ impl World {
 
     /// A world on these stores, with fault wrappers around them.
     pub(crate) async fn on(
-        ledger: Arc<dyn Ledger>,
+        ledger: Arc<impl Ledger + Schedules>,
         dispatch: Arc<dyn Dispatch>,
         clock: Arc<Clock>,
         change: impl FnOnce(&mut Config),
@@ -69,6 +69,7 @@ impl World {
         let (process, readiness) = (ProcessId::random(), Readiness::new());
         let api = Api::new(ApiDeps {
             ledger: ledger.clone(),
+            schedules: ledger.clone(),
             dispatch: dispatch.clone(),
             audit: Arc::new(Auditor::new(ledger.clone(), dispatch.clone(), &config.repair)),
             mint: Arc::new(IdMint::new(clock.clone())),
@@ -116,7 +117,7 @@ impl World {
     /// Ends a job as a worker would.
     pub(crate) async fn finish(&self, id: &str, entry: Entry) {
         let at = self.clock.now();
-        let attempt = 1 + self.ledger.load(&[job_id(id)]).await.unwrap()[0].failures;
+        let attempt = 1 + Ledger::load(&*self.ledger, &[job_id(id)]).await.unwrap()[0].failures;
         let record = Record { job: job_id(id), tenant: Tenant::default(), attempt, at, entry, follow_ups: Vec::new() };
         self.ledger.record(&[record], self.process).await.unwrap();
     }

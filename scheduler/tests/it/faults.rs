@@ -41,8 +41,8 @@ impl Faulty {
 
 #[async_trait]
 impl Schedules for Faulty {
-    async fn create(&self, new: &NewSchedule) -> Result<Created> {
-        self.inner.create(new).await
+    async fn create(&self, new: &NewSchedule, schedules_max: usize) -> Result<Created> {
+        self.inner.create(new, schedules_max).await
     }
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>> {
         self.inner.get(key).await

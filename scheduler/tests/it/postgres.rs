@@ -54,7 +54,7 @@ async fn schedules_that_are_due_in_the_same_minute_fire_within_seconds() {
         creating.spawn(async move {
             for n in (part..count).step_by(8) {
                 let new = crate::world::new_schedule(&format!("s{n}"), definition.clone());
-                ledger.create(&NewSchedule { position: position.clone(), ..new }).await.unwrap();
+                ledger.create(&NewSchedule { position: position.clone(), ..new }, usize::MAX).await.unwrap();
             }
         });
     }

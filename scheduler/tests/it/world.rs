@@ -68,9 +68,9 @@ impl World {
     }
 
     pub(crate) async fn create_raw(&self, new: NewSchedule) -> Schedule {
-        match self.ledger.create(&new).await.unwrap() {
+        match self.ledger.create(&new, usize::MAX).await.unwrap() {
             Created::New(schedule) => schedule,
-            Created::NameTaken => panic!("{} is taken", new.key),
+            refused => panic!("{} was not created: {refused:?}", new.key),
         }
     }
 
@@ -164,7 +164,7 @@ pub(crate) fn template() -> JobTemplate {
 }
 
 pub(crate) fn definition(spec: &ScheduleSpec) -> Definition {
-    Definition { spec: serde_json::to_string(spec).unwrap(), template: template().encode().unwrap() }
+    Definition { spec: serde_json::to_string(spec).unwrap(), template: template().encode().unwrap(), source: None }
 }
 
 /// A schedule that begins in 1970.
@@ -173,5 +173,12 @@ pub(crate) fn new_schedule(name: &str, definition: Definition) -> NewSchedule {
         fired_through: haul_schedule::Place::at(Timestamp::default()).to_string(),
         next_at: Some(Timestamp::default()),
     };
-    NewSchedule { id: ScheduleId(uuid::Uuid::new_v4()), key: key(name), definition, position, paused: false }
+    NewSchedule {
+        id: ScheduleId(uuid::Uuid::new_v4()),
+        key: key(name),
+        definition,
+        position,
+        paused: false,
+        idempotency: None,
+    }
 }

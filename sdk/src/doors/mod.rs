@@ -6,10 +6,12 @@
 
 mod dispatch;
 mod ledger;
+mod schedules;
 
 pub(crate) use dispatch::DispatchDoor;
-use haul_core::{Clock, Dispatch, IdMint, Ledger};
+use haul_core::{Clock, Dispatch, IdMint, Ledger, Schedules};
 use ledger::LedgerDoor;
+use schedules::SchedulesDoor;
 use std::sync::Arc;
 
 use crate::stores::Stores;
@@ -18,6 +20,7 @@ use crate::stores::Stores;
 pub struct Doors {
     mint: Arc<IdMint>,
     ledger: Arc<LedgerDoor>,
+    schedules: Arc<SchedulesDoor>,
     dispatch: Arc<DispatchDoor>,
 }
 
@@ -31,6 +34,7 @@ impl Default for Doors {
         Self {
             mint: Arc::new(IdMint::new(Arc::new(Clock::new()))),
             ledger: Arc::new(LedgerDoor::default()),
+            schedules: Arc::default(),
             dispatch: Arc::new(DispatchDoor::new("it was not reached yet")),
         }
     }
@@ -49,6 +53,10 @@ impl Doors {
     pub fn ledger(&self) -> Arc<dyn Ledger> {
         self.ledger.clone()
     }
+    /// The schedules; unavailable until the ledger is reached.
+    pub fn schedules(&self) -> Arc<dyn Schedules> {
+        self.schedules.clone()
+    }
     /// The dispatch; unavailable until it is reached.
     pub fn dispatch(&self) -> Arc<dyn Dispatch> {
         self.dispatch.clone()
@@ -57,6 +65,7 @@ impl Doors {
     /// The stores are reached.
     pub(crate) fn open(&self, stores: &Stores) {
         self.dispatch.open(stores.dispatch.clone());
+        self.schedules.open(stores.schedules.clone());
         self.ledger.open(stores.ledger.clone());
     }
 }

@@ -37,7 +37,7 @@ pub use id::{IdMint, JobId, ProcessId};
 pub use job::{Job, JobOptions, Priority};
 pub use ledger::Ledger;
 pub use maintenance::Maintenance;
-pub use name::{Kind, Queue, QueueRef, ScheduleName, Tenant};
+pub use name::{Kind, Queue, QueueRef, ScheduleName, SourceName, Tenant};
 pub use outcome::{Failure, FinalState, JobError, JobState, Outcome};
 pub use payment::{Payment, PaymentId};
 pub use policy::RetryPolicy;

@@ -106,6 +106,10 @@ name!(
     /// What a tenant calls one of its schedules.
     ScheduleName
 );
+name!(
+    /// What a file of schedules calls itself.
+    SourceName
+);
 
 impl Default for Tenant {
     fn default() -> Self {

@@ -11,8 +11,8 @@
 use crate::{
     id::{JobId, ProcessId},
     job::Job,
-    ledger::{ReceiptId, Result},
-    name::{ScheduleName, Tenant},
+    ledger::{Idempotency, ReceiptId, Result},
+    name::{ScheduleName, SourceName, Tenant},
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -44,13 +44,16 @@ impl fmt::Display for ScheduleRef {
     }
 }
 
-/// What a schedule says: when to fire, and which job. Text, that only those who fire and those who show it read.
+/// What a schedule says: when to fire, and which job. Text, that only those who fire and those who show it read; and where
+/// all of it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
     /// When it fires.
     pub spec: String,
     /// What every job of it is made of. Holds a payload, so it is never logged.
     pub template: String,
+    /// The file that it is kept in, by the name that the file gives itself; `None` for one that is kept here alone.
+    pub source: Option<SourceName>,
 }
 
 /// How far a schedule has come.
@@ -75,6 +78,8 @@ pub struct NewSchedule {
     pub position: Position,
     /// Whether it waits to be resumed.
     pub paused: bool,
+    /// The key of the request that wants it, if it came with one. Keys of jobs and schedules are the same keys.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// A schedule as it is stored.
@@ -110,8 +115,14 @@ pub struct Schedule {
 pub enum Created {
     /// It is committed. Also when an earlier call with the same id had committed it.
     New(Schedule),
-    /// The tenant has another schedule of this name.
+    /// The same request came under this key before. Nothing was created.
+    Replayed(ScheduleId),
+    /// Another request came under this key before. Nothing was created.
+    KeyReused,
+    /// The tenant has another schedule of this name. Nothing was created, and a key is left free.
     NameTaken,
+    /// The tenant has as many schedules as it may have. Nothing was created, and a key is left free.
+    TooMany,
 }
 
 /// What became of a wish to change.
@@ -211,8 +222,9 @@ pub struct BatchFired {
 /// Where schedules are kept: beside the jobs, in the same ledger.
 #[async_trait]
 pub trait Schedules: Send + Sync + 'static {
-    /// Creates a schedule, durably, with version 1.
-    async fn create(&self, new: &NewSchedule) -> Result<Created>;
+    /// Creates a schedule, durably, with version 1, if its key, its name and the number of its tenant's schedules allow it;
+    /// these are looked at in this order. However many create at once, no more than `schedules_max` of one tenant are there.
+    async fn create(&self, new: &NewSchedule, schedules_max: usize) -> Result<Created>;
 
     /// A schedule by its name.
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>>;

@@ -1,5 +1,5 @@
 -- A tenant's schedules in order of name. ?1: tenant; ?2: the name after which to begin, empty: at the beginning; ?3: how
 -- many at most.
-SELECT id AS "id: Uuid", tenant, name, version, paused AS "paused: bool", spec, template, fired_through, next_at,
-    last_job AS "last_job: Uuid", runs, problem, created_at, updated_at
+SELECT id AS "id: Uuid", tenant, name, version, paused AS "paused: bool", spec, template, source, fired_through,
+    next_at, last_job AS "last_job: Uuid", runs, problem, created_at, updated_at
 FROM schedule WHERE tenant = ?1 AND name > ?2 ORDER BY name LIMIT ?3

@@ -18,8 +18,8 @@ use crate::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use haul_core::{
-    Job, JobId, ProcessId, ScheduleName, Tenant,
-    ledger::{LedgerError, ReceiptId, Result},
+    Job, JobId, ProcessId, ScheduleName, SourceName, Tenant,
+    ledger::{Idempotency, LedgerError, ReceiptId, Result},
     schedules::{
         Agenda, BatchFired, Changed, Created, Definition, Due, Edit, NewSchedule, Position, Schedule, ScheduleId,
         ScheduleRef, Schedules, Step, Stepped,
@@ -39,6 +39,7 @@ struct Row {
     paused: bool,
     spec: String,
     template: String,
+    source: Option<String>,
     fired_through: String,
     next_at: Option<DateTime<Utc>>,
     last_job: Option<Uuid>,
@@ -52,12 +53,13 @@ impl TryFrom<Row> for Schedule {
     type Error = LedgerError;
     fn try_from(row: Row) -> Result<Self> {
         let tenant = Tenant::new(row.tenant).map_err(corrupt)?;
+        let source = row.source.map(SourceName::new).transpose().map_err(corrupt)?;
         Ok(Self {
             id: ScheduleId(row.id),
             key: ScheduleRef { tenant, name: ScheduleName::new(row.name).map_err(corrupt)? },
             version: row.version,
             paused: row.paused,
-            definition: Definition { spec: row.spec, template: row.template },
+            definition: Definition { spec: row.spec, template: row.template, source },
             position: position(row.fired_through, row.next_at),
             last_job: row.last_job.map(JobId),
             runs: u64::try_from(row.runs).map_err(corrupt)?,
@@ -74,28 +76,20 @@ fn position(fired_through: String, next_at: Option<DateTime<Utc>>) -> Position {
 
 #[async_trait]
 impl Schedules for PostgresLedger {
-    async fn create(&self, new: &NewSchedule) -> Result<Created> {
-        let (key, Definition { spec, template }) = (&new.key, &new.definition);
-        let Position { fired_through, next_at } = &new.position;
-        let row = ask!(self.shared().connections, c => sqlx::query_file_as!(
-            Row,
-            "sql/schedule_create.sql",
-            new.id.0,
-            key.tenant.as_str(),
-            key.name.as_str(),
-            new.paused,
-            spec,
-            template,
-            fired_through,
-            next_at.map(|at| at.to_chrono()),
-        )
-        .fetch_optional(c))?;
-        if let Some(row) = row {
-            return Ok(Created::New(row.try_into()?));
+    async fn create(&self, new: &NewSchedule, schedules_max: usize) -> Result<Created> {
+        let mut lent = self.shared().connections.lend().await?;
+        let patience = lent.patience();
+        let mut transaction = in_time(patience, lent.connection().begin()).await?;
+        let created = in_time(patience, create(&mut transaction, new, schedules_max)).await?;
+        if matches!(created, Attempt::Made(_)) {
+            in_time(patience, transaction.commit()).await?;
+        } else {
+            in_time(patience, transaction.rollback()).await?;
         }
-        match self.get(key).await? {
-            Some(known) if known.id == new.id => Ok(Created::New(known)),
-            _ => Ok(Created::NameTaken),
+        lent.give_back();
+        match created {
+            Attempt::Made(row) | Attempt::WasMade(row) => Ok(Created::New(row.try_into()?)),
+            Attempt::Refused(refusal) => Ok(refusal),
         }
     }
 
@@ -125,7 +119,7 @@ impl Schedules for PostgresLedger {
     }
 
     async fn edit(&self, edit: &Edit) -> Result<Changed> {
-        let Definition { spec, template } = &edit.definition;
+        let Definition { spec, template, source } = &edit.definition;
         let moved = edit.moved.as_ref();
         let to = moved.map(|moved| &moved.to);
         let row = ask!(self.shared().connections, c => sqlx::query_file_as!(
@@ -135,6 +129,7 @@ impl Schedules for PostgresLedger {
             edit.version,
             spec,
             template,
+            source.as_ref().map(SourceName::as_str),
             moved.is_some(),
             moved.map(|moved| moved.from.as_str()),
             to.map(|to| to.fired_through.as_str()),
@@ -200,6 +195,63 @@ impl Schedules for PostgresLedger {
         }
         answer
     }
+}
+
+/// What a transaction that creates a schedule has come to.
+#[expect(clippy::large_enum_variant, reason = "an answer is looked at once, not kept")]
+enum Attempt {
+    /// There is something to commit.
+    Made(Row),
+    /// An earlier call has committed it.
+    WasMade(Row),
+    Refused(Created),
+}
+
+/// The statements of creating. One transaction at a time creates for a tenant, so that its limit holds.
+async fn create(connection: &mut PgConnection, new: &NewSchedule, schedules_max: usize) -> sqlx::Result<Attempt> {
+    let (tenant, name) = (new.key.tenant.as_str(), new.key.name.as_str());
+    sqlx::query_file!("sql/schedule_turn.sql", tenant).fetch_one(&mut *connection).await?;
+    let namesake = sqlx::query_file_as!(Row, "sql/schedule_get.sql", tenant, name);
+    let is_taken = match namesake.fetch_optional(&mut *connection).await? {
+        Some(row) if row.id == new.id.0 => return Ok(Attempt::WasMade(row)),
+        namesake => namesake.is_some(),
+    };
+    if let Some(Idempotency { key, fingerprint, lifetime }) = &new.idempotency {
+        let lifetime_ms = i32::try_from(lifetime.as_millis()).unwrap_or(i32::MAX);
+        let take =
+            sqlx::query_file!("sql/schedule_key.sql", tenant, key, fingerprint, new.id.0, f64::from(lifetime_ms));
+        let known = take.fetch_one(&mut *connection).await?;
+        if known.job != new.id.0 {
+            let is_replay = known.fingerprint == fingerprint;
+            let replayed = Created::Replayed(ScheduleId(known.job));
+            return Ok(Attempt::Refused(if is_replay { replayed } else { Created::KeyReused }));
+        }
+    }
+    if is_taken {
+        return Ok(Attempt::Refused(Created::NameTaken));
+    }
+    let limit = i64::try_from(schedules_max).unwrap_or(i64::MAX);
+    let counted = sqlx::query_file!("sql/schedule_count.sql", tenant, limit).fetch_one(&mut *connection).await?;
+    if counted.count >= limit {
+        return Ok(Attempt::Refused(Created::TooMany));
+    }
+    let Definition { spec, template, source } = &new.definition;
+    let Position { fired_through, next_at } = &new.position;
+    let write = sqlx::query_file_as!(
+        Row,
+        "sql/schedule_create.sql",
+        new.id.0,
+        tenant,
+        name,
+        new.paused,
+        spec,
+        template,
+        source.as_ref().map(SourceName::as_str),
+        fired_through,
+        next_at.map(|at| at.to_chrono()),
+    );
+    let row = write.fetch_optional(connection).await?;
+    Ok(row.map_or(Attempt::Refused(Created::NameTaken), Attempt::Made))
 }
 
 impl PostgresLedger {

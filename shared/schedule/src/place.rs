@@ -138,7 +138,7 @@ mod tests {
             },
             version: 1,
             paused: false,
-            definition: schedules::Definition { spec: String::new(), template: String::new() },
+            definition: schedules::Definition { spec: String::new(), template: String::new(), source: None },
             position: Position { fired_through: String::new(), next_at: None },
             last_job: None,
             runs: 0,

@@ -57,6 +57,11 @@ impl Schedule {
         self.overlap
     }
 
+    /// After how many runs it ends.
+    pub fn max_runs(&self) -> Option<u64> {
+        self.max_runs
+    }
+
     /// A moment before the last `steps` nominal times up to `at`: a place to look for them from. What `end_at` cuts off
     /// is none of them.
     pub(crate) fn back(&self, at: Timestamp, steps: usize) -> Timestamp {

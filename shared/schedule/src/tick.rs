@@ -66,6 +66,21 @@ impl TickName {
         Self { local, zone: Some(zone), fold }
     }
 
+    /// What clocks show then, without a zone: `2026-11-01T01:30:00`. In UTC for an instant.
+    pub fn local(&self) -> String {
+        self.local.format(FORMAT).to_string()
+    }
+
+    /// The zone whose clocks show it; `None` for an instant.
+    pub fn zone(&self) -> Option<&'static str> {
+        self.zone.map(Tz::name)
+    }
+
+    /// Whether it is the second coming of a time that comes twice.
+    pub fn fold(&self) -> bool {
+        self.fold
+    }
+
     /// When it is, by this process's zone data. A time that does not exist here is the end of its gap; a second coming
     /// of a time that comes once here is that time.
     pub fn at(&self) -> Timestamp {

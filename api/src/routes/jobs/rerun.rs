@@ -4,11 +4,10 @@ use crate::{
     app::App,
     commit::Row,
     draft::{Draft, Start},
-    fields::{Fields, pointer_of},
     headers,
-    problem::{FieldError, Problem, ProblemBody, ProblemType},
+    problem::{Problem, ProblemBody, ProblemType},
     query::Query,
-    routes::JobPath,
+    routes::{JobPath, jobs::refuse_fields},
     view::JobView,
 };
 use axum::{
@@ -45,7 +44,7 @@ pub(crate) async fn rerun(
     Query::none(request.uri().query())?;
     let key = headers::idempotency_key(request.headers())?;
     let body = app.optional_json_body(request).await?;
-    refuse_fields(&body, app.rules.depth_max)?;
+    refuse_fields(&body, app.rules.depth_max, "is not a field of a rerun")?;
     let record = app.job(id).await?;
     if record.outcome.is_none() {
         return Err(Problem::new(ProblemType::JobNotEnded, "the job has no outcome yet"));
@@ -60,18 +59,4 @@ fn again(job: Job) -> Draft {
     let options = JobOptions { origin: Some(job.id), deadline: None, ..(*job.options).clone() };
     let Job { queue, kind, priority, payload, .. } = job;
     Draft { queue, kind, priority, start: Start::Now, payload, options: Arc::new(options) }
-}
-
-/// A rerun takes no settings: an empty body, or an empty object.
-fn refuse_fields(body: &[u8], depth_max: usize) -> Result<(), Problem> {
-    if body.is_empty() {
-        return Ok(());
-    }
-    let errors: Vec<_> = match Fields::parse(body, depth_max)? {
-        Fields::Other => vec![FieldError::new("", "must be an object, or nothing")],
-        Fields::Object(members) => {
-            members.iter().map(|(name, _)| FieldError::new(pointer_of(name), "is not a field of a rerun")).collect()
-        }
-    };
-    if errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(ProblemType::InvalidRequest, errors)) }
 }

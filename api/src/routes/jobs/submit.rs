@@ -48,7 +48,7 @@ pub(crate) async fn submit(State(app): State<Arc<App>>, request: Request) -> Res
         let fields = Fields::parse(&body, app.rules.depth_max)?;
         let draft = submit::read(&fields, Place { pointer: "", takes_key: false }, &app.rules, app.now())?.draft;
         let idempotency = match key {
-            Some(key) => Some(app.rules.idempotency(key, &fields.canonical()?)),
+            Some(key) => Some(app.rules.idempotency(key, &fields.canonical("/v1/jobs")?)),
             None => None,
         };
         Row { draft, idempotency }

@@ -10,8 +10,8 @@ use haul_core::{
 
 #[async_trait]
 impl Schedules for ReferenceLedger {
-    async fn create(&self, new: &NewSchedule) -> Result<Created> {
-        Ok(self.state.lock().create_schedule(self.clock.now(), new))
+    async fn create(&self, new: &NewSchedule, schedules_max: usize) -> Result<Created> {
+        Ok(self.state.lock().create_schedule(self.clock.now(), new, schedules_max))
     }
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>> {
         Ok(self.state.lock().schedule(key))

@@ -2,14 +2,16 @@
 
 use super::stage::{Stage, definition, done, key, position};
 use haul_core::{
-    Tenant,
+    SourceName, Tenant,
+    ledger::{Accepted, Idempotency, NewJob},
     schedules::{Changed, Created, Definition, Edit, Move, NewSchedule, Schedule, ScheduleId, ScheduleRef, Step},
 };
 use std::time::Duration;
 use uuid::Uuid;
 
 pub async fn a_created_schedule_reads_back_as_it_was_sent(stage: Stage) {
-    let new = NewSchedule { paused: true, ..stage.new_schedule("nightly") };
+    let mut new = NewSchedule { paused: true, ..stage.new_schedule("nightly") };
+    new.definition.source = Some(SourceName::new("billing").expect("a valid name"));
     let created = stage.create(&new).await;
     let expected = Schedule {
         id: new.id,
@@ -39,8 +41,75 @@ pub async fn a_schedule_created_again_is_created_once(stage: Stage) {
 pub async fn a_name_that_is_taken_is_refused(stage: Stage) {
     let first = stage.created("nightly").await;
     let second = NewSchedule { definition: definition("hourly"), ..stage.new_schedule("nightly") };
-    assert_eq!(stage.schedules.create(&second).await.expect("an answer comes"), Created::NameTaken);
+    assert_eq!(stage.try_create(&second).await, Created::NameTaken);
     assert_eq!(stage.read(&first).await, first);
+}
+
+fn keyed(new: NewSchedule, key: &str, fingerprint: u8) -> NewSchedule {
+    let lifetime = Duration::from_secs(3_600);
+    let idempotency = Idempotency { key: key.to_owned(), fingerprint: [fingerprint; 32], lifetime };
+    NewSchedule { idempotency: Some(idempotency), ..new }
+}
+
+pub async fn requests_under_one_key_create_one_schedule(stage: Stage) {
+    let first = stage.create(&keyed(stage.new_schedule("nightly"), "k", 1)).await;
+    // Each request has minted an id of its own; a name that is taken by the first is no news.
+    for name in ["nightly", "renamed"] {
+        let again = stage.try_create(&keyed(stage.new_schedule(name), "k", 1)).await;
+        assert_eq!(again, Created::Replayed(first.id));
+        let other = stage.try_create(&keyed(stage.new_schedule(name), "k", 2)).await;
+        assert_eq!(other, Created::KeyReused);
+    }
+    let listed = stage.schedules.list(&Tenant::default(), None, 10).await.expect("schedules are listed");
+    assert_eq!(listed, std::slice::from_ref(&first));
+    stage.create(&keyed(stage.new_schedule("hourly"), "k2", 1)).await;
+    // What became of the schedule since does not matter to its key.
+    done(stage.schedules.delete(&first.key, None).await.expect("an answer comes"));
+    assert_eq!(stage.try_create(&keyed(stage.new_schedule("nightly"), "k", 1)).await, Created::Replayed(first.id));
+}
+
+pub async fn a_schedule_created_again_under_its_key_is_created_once(stage: Stage) {
+    let new = keyed(stage.new_schedule("nightly"), "k", 1);
+    let first = stage.create(&new).await;
+    assert_eq!(stage.create(&new).await, first);
+}
+
+pub async fn a_key_of_a_job_is_no_key_of_a_schedule(stage: Stage) {
+    let new = keyed(stage.new_schedule("nightly"), "k", 1);
+    let other = keyed(stage.new_schedule("nightly"), "k", 2);
+    let job = NewJob { job: stage.job(), idempotency: other.idempotency };
+    let accepted = stage.ledger.accept(&[job], stage.me, &[]).await.expect("a job is accepted");
+    assert_eq!(accepted.jobs, [Accepted::New]);
+    assert_eq!(stage.try_create(&new).await, Created::KeyReused);
+    let new = keyed(new, "k2", 1);
+    stage.create(&new).await;
+    let job = NewJob { job: stage.job(), idempotency: keyed(new, "k2", 3).idempotency };
+    let accepted = stage.ledger.accept(&[job], stage.me, &[]).await.expect("an answer comes");
+    assert_eq!(accepted.jobs, [Accepted::KeyReused]);
+}
+
+pub async fn a_refused_schedule_leaves_its_key_free(stage: Stage) {
+    stage.created("nightly").await;
+    let taken = keyed(stage.new_schedule("nightly"), "k", 1);
+    assert_eq!(stage.try_create(&taken).await, Created::NameTaken);
+    let too_many = keyed(stage.new_schedule("hourly"), "k", 2);
+    assert_eq!(stage.schedules.create(&too_many, 1).await.expect("an answer comes"), Created::TooMany);
+    stage.create(&keyed(stage.new_schedule("hourly"), "k", 3)).await;
+}
+
+pub async fn a_tenant_has_no_more_schedules_than_it_may_have(stage: Stage) {
+    let create = async |new: &NewSchedule| stage.schedules.create(new, 2).await.expect("an answer comes");
+    let (a, b) = (stage.new_schedule("a"), stage.new_schedule("b"));
+    for new in [&a, &b, &a] {
+        assert!(matches!(create(new).await, Created::New(_)), "also one that is there already");
+    }
+    assert_eq!(create(&stage.new_schedule("c")).await, Created::TooMany);
+    assert_eq!(create(&stage.new_schedule("a")).await, Created::NameTaken);
+    assert_eq!(stage.find(&key("c")).await, None);
+    let their = ScheduleRef { tenant: Tenant::new("theirs").expect("a valid tenant"), ..key("c") };
+    assert!(matches!(create(&NewSchedule { key: their, ..stage.new_schedule("c") }).await, Created::New(_)));
+    done(stage.schedules.delete(&a.key, None).await.expect("an answer comes"));
+    assert!(matches!(create(&stage.new_schedule("c")).await, Created::New(_)), "a deleted one makes room");
 }
 
 pub async fn a_name_belongs_to_its_tenant(stage: Stage) {
@@ -91,9 +160,11 @@ fn edit(schedule: &Schedule, spec: &str) -> Edit {
 
 pub async fn an_edit_gives_a_new_definition_and_a_new_version(stage: Stage) {
     let old = stage.created("nightly").await;
-    let edited = done(stage.schedules.edit(&edit(&old, "hourly")).await.expect("an answer comes"));
-    let expected =
-        Schedule { version: 2, definition: definition("hourly"), updated_at: edited.updated_at, ..old.clone() };
+    let source = Some(SourceName::new("billing").expect("a valid name"));
+    let new = Definition { source, ..definition("hourly") };
+    let edited = Edit { definition: new.clone(), ..edit(&old, "") };
+    let edited = done(stage.schedules.edit(&edited).await.expect("an answer comes"));
+    let expected = Schedule { version: 2, definition: new, updated_at: edited.updated_at, ..old.clone() };
     assert_eq!(edited, expected);
     assert!(edited.updated_at >= old.updated_at);
     assert_eq!(stage.read(&old).await, edited);
@@ -183,7 +254,7 @@ pub async fn what_does_not_exist_cannot_be_changed(stage: Stage) {
 
 pub async fn definitions_are_kept_byte_for_byte(stage: Stage) {
     let spec = " {\"cron\": \"0 0 * * *\",\n\t\"note\": \"\\u0000 é \u{1F600} '; DROP TABLE x\"} ".to_owned();
-    let definition = Definition { template: format!("[{spec:?}, 1e400, {}]", "9".repeat(100_000)), spec };
+    let definition = Definition { template: format!("[{spec:?}, 1e400, {}]", "9".repeat(100_000)), spec, source: None };
     let new = NewSchedule { definition: definition.clone(), ..stage.new_schedule("odd") };
     let schedule = stage.create(&new).await;
     assert_eq!(stage.read(&schedule).await.definition, definition);

@@ -1,11 +1,12 @@
 //! Many who fire and edit at once: each step is taken by one of them, and no deadlock surfaces.
 
-use super::stage::{Stage, definition, job_ids, position};
+use super::stage::{Stage, definition, job_ids, key, position};
 use haul_core::{
-    ledger::LedgerError,
-    schedules::{BatchFired, Changed, Edit, Move, Schedule, Step, Stepped},
+    Schedules, Tenant,
+    ledger::{Idempotency, LedgerError},
+    schedules::{BatchFired, Changed, Created, Edit, Move, NewSchedule, Schedule, Step, Stepped},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 const ROUNDS: usize = 10;
 
@@ -57,6 +58,46 @@ pub async fn each_step_is_taken_by_one_of_many(stage: Stage) {
             assert_eq!((schedule.runs, schedule.position.fired_through.as_str()), (round as u64, &*round.to_string()));
         }
     }
+}
+
+pub async fn no_more_are_created_at_once_than_a_tenant_may_have(stage: Stage) {
+    const MAX: usize = 5;
+    let calls: Vec<_> = (0..20)
+        .map(|n| {
+            let (schedules, new) = (stage.world.schedules(), stage.new_schedule(&format!("s{n}")));
+            async move { create_patiently(schedules, new, MAX).await }
+        })
+        .collect();
+    let created = crate::at_once(calls).await.into_iter().filter(|created| matches!(created, Created::New(_))).count();
+    let listed = stage.schedules.list(&Tenant::default(), None, 100).await.expect("schedules are listed");
+    assert_eq!((created, listed.len()), (MAX, MAX), "as many as may be there are there");
+}
+
+pub async fn one_key_used_by_many_at_once_creates_one_schedule(stage: Stage) {
+    let idempotency = Idempotency { key: "k".into(), fingerprint: [7; 32], lifetime: Duration::from_secs(3_600) };
+    let calls: Vec<_> = (0..12)
+        .map(|_| {
+            let new = NewSchedule { idempotency: Some(idempotency.clone()), ..stage.new_schedule("nightly") };
+            let schedules = stage.world.schedules();
+            async move { create_patiently(schedules, new, usize::MAX).await }
+        })
+        .collect();
+    let answers = crate::at_once(calls).await;
+    let stored = stage.find(&key("nightly")).await.expect("it was created");
+    let created = answers.iter().filter(|answer| **answer == Created::New(stored.clone())).count();
+    let replayed = answers.iter().filter(|answer| **answer == Created::Replayed(stored.id)).count();
+    assert_eq!((created, replayed), (1, 11), "{answers:?}");
+}
+
+async fn create_patiently(schedules: Arc<dyn Schedules>, new: NewSchedule, schedules_max: usize) -> Created {
+    for _ in 0..20 {
+        match schedules.create(&new, schedules_max).await {
+            Ok(created) => return created,
+            Err(LedgerError::Contended(_)) => {}
+            Err(error) => panic!("no error surfaces but one of contention: {error:?}"),
+        }
+    }
+    panic!("{} was not created in twenty calls", new.key);
 }
 
 pub async fn an_edit_that_moves_and_a_step_at_once_leave_one(stage: Stage) {

@@ -43,6 +43,11 @@ macro_rules! __schedules_promises {
                 a_created_schedule_reads_back_as_it_was_sent,
                 a_schedule_created_again_is_created_once,
                 a_name_that_is_taken_is_refused,
+                requests_under_one_key_create_one_schedule,
+                a_schedule_created_again_under_its_key_is_created_once,
+                a_key_of_a_job_is_no_key_of_a_schedule,
+                a_refused_schedule_leaves_its_key_free,
+                a_tenant_has_no_more_schedules_than_it_may_have,
                 a_name_belongs_to_its_tenant,
                 a_list_is_in_order_of_name_and_goes_on_after_its_cursor,
                 load_gives_what_exists_and_nothing_else,
@@ -88,6 +93,8 @@ macro_rules! __schedules_promises {
             }
             crowd {
                 each_step_is_taken_by_one_of_many,
+                no_more_are_created_at_once_than_a_tenant_may_have,
+                one_key_used_by_many_at_once_creates_one_schedule,
                 an_edit_that_moves_and_a_step_at_once_leave_one,
                 a_pause_and_a_step_at_once_leave_no_half,
                 the_same_steps_sent_by_many_at_once_are_taken_once,

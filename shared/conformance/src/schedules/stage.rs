@@ -85,13 +85,18 @@ impl Stage {
             definition: definition("every minute"),
             position: position("0", Some(self.at(-60))),
             paused: false,
+            idempotency: None,
         }
     }
 
+    pub(crate) async fn try_create(&self, new: &NewSchedule) -> Created {
+        self.schedules.create(new, usize::MAX).await.expect("an answer comes")
+    }
+
     pub(crate) async fn create(&self, new: &NewSchedule) -> Schedule {
-        match self.schedules.create(new).await.expect("a schedule is created") {
+        match self.try_create(new).await {
             Created::New(schedule) => schedule,
-            Created::NameTaken => panic!("the name {} is taken", new.key),
+            refused => panic!("{} was not created: {refused:?}", new.key),
         }
     }
 
@@ -161,7 +166,7 @@ pub(crate) fn kind(name: &str) -> Kind {
 }
 
 pub(crate) fn definition(spec: &str) -> Definition {
-    Definition { spec: spec.to_owned(), template: "{\"kind\":\"work\"}".to_owned() }
+    Definition { spec: spec.to_owned(), template: "{\"kind\":\"work\"}".to_owned(), source: None }
 }
 
 pub(crate) fn position(fired_through: &str, next_at: Option<Timestamp>) -> Position {

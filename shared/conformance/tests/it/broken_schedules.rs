@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use haul_conformance::reference::ReferenceLedger;
 use haul_core::{
     Ledger, ProcessId, ScheduleName, Schedules, Tenant,
-    ledger::{NewJob, ReceiptId, Result},
+    ledger::{LedgerError, NewJob, ReceiptId, Result},
     schedules::{
         Agenda, BatchFired, Changed, Created, Edit, NewSchedule, Schedule, ScheduleId, ScheduleRef, Step, Stepped,
     },
@@ -14,6 +14,11 @@ use std::{sync::Arc, time::Duration};
 /// The promise that is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
+    IgnoresKeys,
+    TakesKeysOfRefused,
+    ForgetsSources,
+    CountsBeforeItCreates,
+    CountsAllTenants,
     FiresStaleDefinitions,
     FiresFromAnywhere,
     FiresWhilePaused,
@@ -74,8 +79,39 @@ impl BrokenSchedules {
 
 #[async_trait]
 impl Schedules for BrokenSchedules {
-    async fn create(&self, new: &NewSchedule) -> Result<Created> {
-        self.inner.create(new).await
+    async fn create(&self, new: &NewSchedule, schedules_max: usize) -> Result<Created> {
+        let mut new = new.clone();
+        match self.defect {
+            IgnoresKeys => new.idempotency = None,
+            TakesKeysOfRefused => {
+                if let (Some(idempotency), true) = (&new.idempotency, self.inner.get(&new.key).await?.is_some()) {
+                    let burnt =
+                        ScheduleName::new(format!("burnt-{}", new.id)).map_err(|e| LedgerError::Corrupt(e.into()))?;
+                    let key = ScheduleRef { name: burnt, ..new.key.clone() };
+                    let burnt = NewSchedule { key: key.clone(), idempotency: Some(idempotency.clone()), ..new.clone() };
+                    self.inner.create(&burnt, usize::MAX).await?;
+                    self.inner.delete(&key, None).await?;
+                }
+            }
+            ForgetsSources => new.definition.source = None,
+            CountsBeforeItCreates => {
+                let there = self.inner.list(&new.key.tenant, None, schedules_max).await?.len();
+                let is_there = self.inner.get(&new.key).await?.is_some();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                if there >= schedules_max && !is_there {
+                    return Ok(Created::TooMany);
+                }
+                return self.inner.create(&new, usize::MAX).await;
+            }
+            CountsAllTenants => {
+                let theirs = Tenant::new("theirs").map_err(|error| LedgerError::Corrupt(error.into()))?;
+                let others = if new.key.tenant == theirs { Tenant::default() } else { theirs };
+                let others = self.inner.list(&others, None, schedules_max).await?.len();
+                return self.inner.create(&new, schedules_max.saturating_sub(others)).await;
+            }
+            _ => {}
+        }
+        self.inner.create(&new, schedules_max).await
     }
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>> {
         let found = self.inner.get(key).await?;
@@ -108,7 +144,8 @@ impl Schedules for BrokenSchedules {
                 self.inner.delete(&edited.key, None).await?;
                 let (id, key, paused) = (edited.id, edited.key.clone(), edited.paused);
                 let (definition, position) = (edited.definition.clone(), edited.position.clone());
-                self.inner.create(&NewSchedule { id, key, definition, position, paused }).await?;
+                let again = NewSchedule { id, key, definition, position, paused, idempotency: None };
+                self.inner.create(&again, usize::MAX).await?;
                 Ok(Changed::Done(Schedule { version: 1, ..edited }))
             }
             changed => Ok(changed),

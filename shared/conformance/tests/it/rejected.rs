@@ -196,6 +196,20 @@ rejected! { breaks_ledger:
 }
 
 rejected! { breaks_schedules:
+    a_store_that_ignores_keys = S::IgnoresKeys => [
+        "change::requests_under_one_key_create_one_schedule",
+        "crowd::one_key_used_by_many_at_once_creates_one_schedule",
+    ];
+    a_store_that_takes_keys_of_what_it_refuses = S::TakesKeysOfRefused => [
+        "change::a_refused_schedule_leaves_its_key_free",
+    ];
+    a_store_that_forgets_sources = S::ForgetsSources => ["change::a_created_schedule_reads_back_as_it_was_sent"];
+    a_store_of_schedules_that_counts_before_it_creates = S::CountsBeforeItCreates => [
+        "crowd::no_more_are_created_at_once_than_a_tenant_may_have",
+    ];
+    a_store_that_counts_all_tenants = S::CountsAllTenants => [
+        "change::a_tenant_has_no_more_schedules_than_it_may_have",
+    ];
     a_store_that_fires_stale_definitions = S::FiresStaleDefinitions => [
         "fire::a_step_of_another_version_fires_nothing",
         "model::any_sequence_of_calls_is_answered_as_the_reference_answers_it",

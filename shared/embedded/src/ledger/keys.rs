@@ -3,7 +3,7 @@
 use super::{error::ledger_error, rows::Rows, writer::Writer};
 use haul_core::{
     JobId, Timestamp,
-    ledger::{Accepted, NewJob, Result},
+    ledger::{Accepted, Idempotency, NewJob, Result},
 };
 use sqlx::SqliteConnection;
 use std::collections::HashMap;
@@ -53,7 +53,9 @@ pub(super) async fn measure<'a>(
     jobs: &'a [NewJob],
     now: Timestamp,
 ) -> Result<Measured<'a>> {
-    let mut known = known(conn, jobs, now).await?;
+    let asked =
+        jobs.iter().filter_map(|NewJob { job, idempotency }| Some((job.tenant.as_str(), idempotency.as_ref()?)));
+    let mut known = known(conn, asked, now).await?;
     let mut taken = Vec::new();
     let answers = jobs.iter().map(|NewJob { job, idempotency }| {
         let Some(asked) = idempotency else { return Accepted::New };
@@ -75,18 +77,33 @@ pub(super) async fn measure<'a>(
     Ok(Measured { answers, taken })
 }
 
+/// Takes the key of one request, if it is free; otherwise tells what it means that it is not.
+pub(super) async fn take_one(
+    conn: &mut SqliteConnection,
+    tenant: &str,
+    asked: &Idempotency,
+    id: JobId,
+    now: Timestamp,
+) -> Result<Accepted> {
+    let known = known(conn, std::iter::once((tenant, asked)), now).await?;
+    if let Some(known) = known.into_values().next() {
+        return Ok(known.answer(&asked.fingerprint, id));
+    }
+    let Idempotency { key, fingerprint, lifetime } = asked;
+    take(conn, vec![Taken { tenant, key, fingerprint, job: id, expires_at: now.plus(*lifetime) }]).await?;
+    Ok(Accepted::New)
+}
+
 async fn known(
     conn: &mut SqliteConnection,
-    jobs: &[NewJob],
+    keys: impl Iterator<Item = (&str, &Idempotency)>,
     now: Timestamp,
 ) -> Result<HashMap<(String, String), Known>> {
     let mut asked = Rows::default();
-    for NewJob { job, idempotency } in jobs {
-        if let Some(idempotency) = idempotency {
-            asked.add(|row| {
-                row.name(job.tenant.as_str()).bytes(Some(idempotency.key.as_bytes()));
-            });
-        }
+    for (tenant, idempotency) in keys {
+        asked.add(|row| {
+            row.name(tenant).bytes(Some(idempotency.key.as_bytes()));
+        });
     }
     let now = now.as_ms();
     let mut known = HashMap::new();

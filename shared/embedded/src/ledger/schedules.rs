@@ -4,13 +4,13 @@ use super::{
     SqliteLedger,
     accept::store,
     error::{corrupt, ledger_error},
-    queues, receipts,
+    keys, queues, receipts,
     rows::{Rows, hex},
 };
 use async_trait::async_trait;
 use haul_core::{
-    Job, JobId, Ledger, ProcessId, ScheduleName, Tenant, Timestamp,
-    ledger::{LedgerError, ReceiptId, Result},
+    Job, JobId, Ledger, ProcessId, ScheduleName, SourceName, Tenant, Timestamp,
+    ledger::{Accepted, LedgerError, ReceiptId, Result},
     schedules::{
         Agenda, BatchFired, Changed, Created, Definition, Due, Edit, NewSchedule, Position, Schedule, ScheduleId,
         ScheduleRef, Schedules, Step, Stepped,
@@ -29,6 +29,7 @@ struct Row {
     paused: bool,
     spec: String,
     template: String,
+    source: Option<String>,
     fired_through: String,
     next_at: Option<i64>,
     last_job: Option<Uuid>,
@@ -42,12 +43,13 @@ impl TryFrom<Row> for Schedule {
     type Error = LedgerError;
     fn try_from(row: Row) -> Result<Self> {
         let tenant = Tenant::new(row.tenant).map_err(corrupt)?;
+        let source = row.source.map(SourceName::new).transpose().map_err(corrupt)?;
         Ok(Self {
             id: ScheduleId(row.id),
             key: ScheduleRef { tenant, name: ScheduleName::new(row.name).map_err(corrupt)? },
             version: row.version,
             paused: row.paused,
-            definition: Definition { spec: row.spec, template: row.template },
+            definition: Definition { spec: row.spec, template: row.template, source },
             position: position(row.fired_through, row.next_at),
             last_job: row.last_job.map(JobId),
             runs: u64::try_from(row.runs).map_err(corrupt)?,
@@ -79,33 +81,67 @@ fn hex_of(ids: &[ScheduleId]) -> String {
     hex(&ids)
 }
 
+/// Creates a schedule. `Some`: its key, its name or the number of its tenant's schedules forbids it, and nothing is to be
+/// kept.
+async fn create(
+    conn: &mut SqliteConnection,
+    new: &NewSchedule,
+    schedules_max: usize,
+    now: Timestamp,
+) -> Result<Option<Created>> {
+    let (id, tenant, name) = (new.id.0, new.key.tenant.as_str(), new.key.name.as_str());
+    let namesake = find(conn, &new.key).await?;
+    if namesake.as_ref().is_some_and(|namesake| namesake.id == new.id) {
+        return Ok(None);
+    }
+    if let Some(asked) = &new.idempotency {
+        match keys::take_one(conn, tenant, asked, JobId(id), now).await? {
+            Accepted::New => {}
+            Accepted::Replayed(earlier) => return Ok(Some(Created::Replayed(ScheduleId(earlier.0)))),
+            Accepted::KeyReused => return Ok(Some(Created::KeyReused)),
+        }
+    }
+    if namesake.is_some() {
+        return Ok(Some(Created::NameTaken));
+    }
+    let limit = i64::try_from(schedules_max).unwrap_or(i64::MAX);
+    let counted = sqlx::query_file!("sql/schedule_count.sql", tenant, limit).fetch_one(&mut *conn).await;
+    if counted.map_err(ledger_error)?.count >= limit {
+        return Ok(Some(Created::TooMany));
+    }
+    let Definition { spec, template, source } = &new.definition;
+    let source = source.as_ref().map(SourceName::as_str);
+    let Position { fired_through, next_at } = &new.position;
+    let (next_at, now) = (next_at.map(Timestamp::as_ms), now.as_ms());
+    let write = sqlx::query_file!(
+        "sql/schedule_create.sql",
+        id,
+        tenant,
+        name,
+        new.paused,
+        spec,
+        template,
+        source,
+        fired_through,
+        next_at,
+        now
+    );
+    let written = write.execute(conn).await.map_err(ledger_error)?.rows_affected();
+    Ok((written == 0).then_some(Created::NameTaken))
+}
+
 #[async_trait]
 impl Schedules for SqliteLedger {
-    async fn create(&self, new: &NewSchedule) -> Result<Created> {
-        let now = self.clock.now().as_ms();
-        let (id, tenant, name) = (new.id.0, new.key.tenant.as_str(), new.key.name.as_str());
-        let (Definition { spec, template }, Position { fired_through, next_at }) = (&new.definition, &new.position);
-        let next_at = next_at.map(Timestamp::as_ms);
+    async fn create(&self, new: &NewSchedule, schedules_max: usize) -> Result<Created> {
+        let now = self.clock.now();
         let mut tx = self.writer.begin().await?;
-        let create = sqlx::query_file!(
-            "sql/schedule_create.sql",
-            id,
-            tenant,
-            name,
-            new.paused,
-            spec,
-            template,
-            fired_through,
-            next_at,
-            now
-        );
-        create.execute(&mut tx.conn).await.map_err(ledger_error)?;
+        if let Some(refusal) = create(&mut tx.conn, new, schedules_max, now).await? {
+            tx.leave().await?;
+            return Ok(refusal);
+        }
         let stored = find(&mut tx.conn, &new.key).await?;
         tx.commit().await?;
-        match stored {
-            Some(stored) if stored.id == new.id => Ok(Created::New(stored)),
-            _ => Ok(Created::NameTaken),
-        }
+        Ok(stored.map_or(Created::NameTaken, Created::New))
     }
 
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>> {
@@ -135,10 +171,12 @@ impl Schedules for SqliteLedger {
             tx.leave().await?;
             return Ok(Changed::Stale);
         }
-        let Definition { spec, template } = &edit.definition;
+        let Definition { spec, template, source } = &edit.definition;
+        let source = source.as_ref().map(SourceName::as_str);
         let Position { fired_through, next_at } = edit.moved.as_ref().map_or(&old.position, |moved| &moved.to);
         let next_at = next_at.map(Timestamp::as_ms);
-        let write = sqlx::query_file!("sql/schedule_edit.sql", edit.id.0, spec, template, fired_through, next_at, now);
+        let write =
+            sqlx::query_file!("sql/schedule_edit.sql", edit.id.0, spec, template, source, fired_through, next_at, now);
         write.execute(&mut tx.conn).await.map_err(ledger_error)?;
         let edited = load(&mut tx.conn, &[edit.id]).await?.pop();
         tx.commit().await?;

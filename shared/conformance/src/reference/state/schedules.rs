@@ -1,8 +1,8 @@
 //! Schedules, and the steps that they take.
 
-use super::State;
+use super::{State, StoredKey};
 use haul_core::{
-    Job, ProcessId, ScheduleName, Tenant, Timestamp,
+    Job, JobId, ProcessId, ScheduleName, Tenant, Timestamp,
     ledger::{ReceiptId, Result},
     schedules::{
         Agenda, BatchFired, Changed, Created, Due, Edit, NewSchedule, Schedule, ScheduleId, ScheduleRef, Step, Stepped,
@@ -11,11 +11,35 @@ use haul_core::{
 use std::collections::HashSet;
 
 impl State {
-    pub(in crate::reference) fn create_schedule(&mut self, now: Timestamp, new: &NewSchedule) -> Created {
-        match self.schedules.get(&new.key) {
-            Some(known) if known.id == new.id => return Created::New(known.clone()),
-            Some(_) => return Created::NameTaken,
+    pub(in crate::reference) fn create_schedule(
+        &mut self,
+        now: Timestamp,
+        new: &NewSchedule,
+        schedules_max: usize,
+    ) -> Created {
+        let namesake = self.schedules.get(&new.key);
+        if let Some(known) = namesake.filter(|known| known.id == new.id) {
+            return Created::New(known.clone());
+        }
+        let slot = new.idempotency.as_ref().map(|asked| ((new.key.tenant.clone(), asked.key.clone()), asked));
+        let known = slot.as_ref().and_then(|(slot, asked)| Some((self.keys.get(slot)?, asked)));
+        match known.filter(|(known, _)| known.expires_at > now) {
+            Some((known, _)) if known.job.0 == new.id.0 => {}
+            Some((known, asked)) if known.fingerprint == asked.fingerprint => {
+                return Created::Replayed(ScheduleId(known.job.0));
+            }
+            Some(_) => return Created::KeyReused,
             None => {}
+        }
+        if namesake.is_some() {
+            return Created::NameTaken;
+        }
+        if self.schedules.keys().filter(|key| key.tenant == new.key.tenant).count() >= schedules_max {
+            return Created::TooMany;
+        }
+        if let Some((slot, asked)) = slot {
+            let expires_at = now.plus(asked.lifetime);
+            self.keys.insert(slot, StoredKey { fingerprint: asked.fingerprint, job: JobId(new.id.0), expires_at });
         }
         let schedule = Schedule {
             id: new.id,
