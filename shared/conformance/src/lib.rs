@@ -1,4 +1,4 @@
-//! What every ledger, every store of schedules and every dispatch must pass: one suite each, the same for all adapters, with no skips.
+//! What every ledger, every store of schedules, every dispatch and every store of pace must pass: one suite each, the same for all adapters, with no skips.
 //!
 //! A *promise* is an async function named after what it checks; it panics when the promise is broken. An adapter lists
 //! them all in its own test binary:
@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Each promise gets a harness of its own, made by that expression (which may `await`) inside the test's runtime. What
-//! a harness must do is small: [`ledger::LedgerHarness`], [`schedules::SchedulesHarness`] and
-//! [`dispatch::DispatchHarness`].
+//! a harness must do is small: [`ledger::LedgerHarness`], [`schedules::SchedulesHarness`],
+//! [`dispatch::DispatchHarness`] and [`pace::PaceHarness`].
 //!
 //! [`reference`] is the yardstick: the property tests compare adapters with it. The tests of this crate hold adapters
 //! that break one promise each, and show that the suites find every one of them.
@@ -23,6 +23,7 @@
 pub mod dispatch;
 pub mod endpoints;
 pub mod ledger;
+pub mod pace;
 mod property;
 pub mod reference;
 mod run;
@@ -64,6 +65,15 @@ macro_rules! endpoints_tests {
 macro_rules! dispatch_tests {
     ($harness:expr) => {
         $crate::__dispatch_promises! { __tests ($harness) }
+    };
+}
+
+/// Lists every promise of a store of pace as a test of its own. Takes an expression that makes a
+/// [`PaceHarness`](crate::pace::PaceHarness).
+#[macro_export]
+macro_rules! pace_tests {
+    ($harness:expr) => {
+        $crate::__pace_promises! { __tests ($harness) }
     };
 }
 

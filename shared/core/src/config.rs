@@ -8,6 +8,7 @@ use crate::{
     job::{JobOptions, Priority},
     limits::{ATTEMPTS_MAX, TIMEOUT_MS_MAX},
     name::{Kind, Queue},
+    pace::{HostRules, PaceRules, Rules},
     policy::RetryPolicy,
     span::Span,
 };
@@ -79,6 +80,8 @@ pub struct Config {
     pub outgoing: OutgoingConfig,
     /// Where payments are made.
     pub payments: PaymentsConfig,
+    /// How fast third parties are called.
+    pub pace: PaceConfig,
 }
 
 /// What is logged, and how.
@@ -190,6 +193,48 @@ pub struct RepairConfig {
     pub audit_interval: Span,
 }
 
+/// How fast third parties are called. See `default.toml` for their meaning.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each is explained in default.toml, under the same name")]
+pub struct PaceConfig {
+    pub failures: u32,
+    pub window: Span,
+    pub window_calls: u32,
+    pub window_percent: u32,
+    pub open_base: Span,
+    pub open_cap: Span,
+    pub probes: u32,
+    pub rate: u32,
+    pub burst: u32,
+    pub in_flight: u32,
+    pub returns: u32,
+    pub permit: Span,
+    #[serde(deserialize_with = "host_rules")]
+    pub hosts: BTreeMap<String, HostRules>,
+}
+
+impl PaceConfig {
+    /// The rules that these settings make.
+    pub fn rules(&self) -> PaceRules {
+        let default = Rules {
+            failures: self.failures,
+            window: self.window.as_duration(),
+            window_calls: self.window_calls,
+            window_percent: self.window_percent,
+            open_base: self.open_base.as_duration(),
+            open_cap: self.open_cap.as_duration(),
+            probes: self.probes,
+            rate: self.rate,
+            burst: self.burst,
+            in_flight: self.in_flight,
+            returns: self.returns,
+            permit: self.permit.as_duration(),
+        };
+        PaceRules { default, hosts: self.hosts.clone() }
+    }
+}
+
 /// A setting given on the command line: its path (`worker.lease`) and its text.
 pub type Override = (String, String);
 
@@ -285,6 +330,7 @@ impl Config {
             return refuse("api.depth_max must lie between 1 and 127");
         }
         self.payments.check().or_else(refuse)?;
+        self.pace.rules().check().or_else(refuse)?;
         self.outgoing.check().or_else(refuse)
     }
 }
@@ -419,6 +465,11 @@ fn queue_weights<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ve
     comma_separated(&text).map(read).collect::<Result<_, _>>().map_err(serde::de::Error::custom)
 }
 
+fn host_rules<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, HostRules>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    PaceRules::parse_hosts(&text).map_err(serde::de::Error::custom)
+}
+
 fn kind_limits<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Kind, usize>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let read = |part: &str| {
@@ -476,6 +527,8 @@ mod tests {
             ("[worker]\nlease = \"soon\"", "`worker.lease`: is not a duration; write for example \"30s\""),
             ("listen = \"8080\"", "`listen`: is not an address with a port; write for example \"127.0.0.1:8080\""),
             ("[worker]\nqueues = \"a b\"", "`worker.queues`: queue \"a b\" may hold only letters"),
+            ("[pace]\nhosts = \"a rate=x\"", "`pace.hosts`: rate of \"a\" must be a number from 0 to 100000"),
+            ("[pace]\nin_flight = 0", "pace.in_flight must lie between 1 and 10000"),
             ("[jobs]\nmax_attempts = 0", "jobs.max_attempts must lie between 1 and 1000"),
         ] {
             let error = Config::load(Some(file), [], &[]).unwrap_err().to_string();

@@ -32,3 +32,11 @@ pub const KINDS_PER_QUEUE_MAX: usize = 1_000;
 pub const SLOTS_MAX: u16 = 64;
 /// Jobs that one attempt may enqueue with its outcome.
 pub const FOLLOW_UPS_MAX: usize = 1_000;
+/// Bytes in the name of a destination: scheme, host and port.
+pub const DESTINATION_BYTES_MAX: usize = 280;
+/// Destinations that a store of pace keeps; calls to further ones are not paced.
+pub const DESTINATIONS_MAX: usize = 10_000;
+/// Calls that one destination may have in flight, at most.
+pub const IN_FLIGHT_MAX: u32 = 10_000;
+/// Jobs that a destination's line remembers; those beyond come back at a time drawn by chance.
+pub const LINE_JOBS_MAX: usize = 100_000;

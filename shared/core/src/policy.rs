@@ -104,7 +104,7 @@ pub fn decide(job: &Job, attempt: Attempt, end: AttemptEnd, now: Timestamp, jitt
     match end {
         AttemptEnd::Succeeded(result) => Verdict::Succeed(result),
         AttemptEnd::Released => Verdict::Park(now),
-        AttemptEnd::Deferred(pause) => Verdict::Park(now.plus(pause)),
+        AttemptEnd::Deferred(pause) => defer(job, pause, now),
         AttemptEnd::Failed(error, retry) => match retry_at(job, attempt.number, retry, now, jitter) {
             Some(retry_at) => Verdict::Retry(error, retry_at),
             None => Verdict::Die(error),
@@ -135,6 +135,18 @@ fn retry_at(job: &Job, attempt: u32, retry: Retry, now: Timestamp, jitter: f64) 
         Retry::At(time) => time.max(now),
     };
     (retry_at <= latest_start(job)).then_some(retry_at)
+}
+
+/// A job may be deferred any number of times, but no longer than its policy or its deadline lets it wait: then it has one
+/// more look, so that it ends in time, and is dead after that.
+fn defer(job: &Job, pause: Duration, now: Timestamp) -> Verdict {
+    let latest = latest_start(job);
+    if now > latest {
+        return Verdict::Die(JobError::new(format!(
+            "it was deferred until {latest}, the latest time at which it may start"
+        )));
+    }
+    Verdict::Park(now.plus(pause).min(latest.plus(Duration::from_millis(1))))
 }
 
 /// The error of a job that is taken out of circulation, with what the last death was.
@@ -271,6 +283,26 @@ mod tests {
         assert_eq!(error.message, "killed by signal 6");
         let late = job(JobOptions { deadline: Some(now), ..JobOptions::default() });
         assert!(matches!(decide(&late, nth(1), killed(), now.plus(Duration::from_secs(1)), 0.5), Verdict::Die(_)));
+    }
+
+    #[test]
+    fn a_job_waits_no_longer_than_its_policy_or_its_deadline_lets_it() {
+        let max_age = Span::from_secs(60);
+        let aged =
+            job(JobOptions { retry: RetryPolicy { max_age, ..RetryPolicy::default() }, ..JobOptions::default() });
+        let ends_at = aged.created_at().plus(max_age.as_duration());
+        let late = job(JobOptions { deadline: Some(aged.created_at()), ..JobOptions::default() });
+        for (job, ends_at) in [(&aged, ends_at), (&late, aged.created_at())] {
+            let defer =
+                |seconds, now| decide(job, nth(1), AttemptEnd::Deferred(Duration::from_secs(seconds)), now, 0.5);
+            let last = ends_at.plus(Duration::from_millis(1));
+            assert_eq!(defer(3_600, ends_at), Verdict::Park(last), "one more look, and not much too late");
+            let Verdict::Die(error) = defer(1, last) else { panic!("it waits on") };
+            assert!(error.message.starts_with("it was deferred until"), "{error:?}");
+        }
+        let now = aged.created_at();
+        let deferred = decide(&aged, nth(1), AttemptEnd::Deferred(Duration::from_secs(1)), now, 0.5);
+        assert_eq!(deferred, Verdict::Park(now.plus(Duration::from_secs(1))));
     }
 
     #[test]

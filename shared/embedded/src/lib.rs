@@ -7,7 +7,9 @@
 #[cfg(feature = "sqlite")]
 mod ledger;
 mod memory;
+mod pace;
 
 #[cfg(feature = "sqlite")]
 pub use ledger::{OpenError, SqliteLedger};
 pub use memory::MemoryDispatch;
+pub use pace::MemoryPace;

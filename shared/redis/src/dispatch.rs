@@ -2,6 +2,7 @@
 
 use crate::{
     link::{CallError, Link, Timeouts},
+    pace::RedisPace,
     replies,
     scan::{Cursor, Position},
     script::{self, Call},
@@ -21,7 +22,12 @@ use haul_core::{
 };
 use redis::{ErrorKind, RedisError, Value};
 use secrecy::SecretString;
-use std::{collections::HashSet, fmt, sync::atomic::AtomicUsize, time::Duration};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 use uuid::Uuid;
 
 /// How many slots [`Dispatch::lost`] asks about at the same time, on Redis Cluster.
@@ -29,7 +35,7 @@ const CLUSTER_CALLS_MAX: usize = 32;
 
 /// The dispatch in Redis.
 pub struct RedisDispatch {
-    pub(crate) link: Link,
+    pub(crate) link: Arc<Link>,
     pub(crate) wakeups: Wakeups,
     pub(crate) slots: Slots,
     /// With which slot the next claim begins.
@@ -56,7 +62,12 @@ impl RedisDispatch {
     pub async fn connect(url: &SecretString, timeouts: Timeouts) -> Result<Self> {
         let (link, servers) = Link::open(url, timeouts).await?;
         let wakeups = Wakeups::open(servers, timeouts).await?;
-        Ok(Self { link, wakeups, slots: Slots::default(), turn: AtomicUsize::new(0) })
+        Ok(Self { link: Arc::new(link), wakeups, slots: Slots::default(), turn: AtomicUsize::new(0) })
+    }
+
+    /// Pace on the same servers, over the same connection.
+    pub fn pace(&self) -> RedisPace {
+        RedisPace::new(self.link.clone())
     }
 }
 

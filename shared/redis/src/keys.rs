@@ -4,7 +4,7 @@
 //! queues share a key.
 
 use crate::slots::Slot;
-use haul_core::{Kind, Queue, QueueRef, Tenant, dispatch::Chore};
+use haul_core::{Kind, Queue, QueueRef, Tenant, dispatch::Chore, pace::Destination};
 use redis::RedisWrite;
 use uuid::Uuid;
 
@@ -12,6 +12,12 @@ use uuid::Uuid;
 const QUEUE_KEYS: usize = 3;
 /// Keys of each kind that the call names.
 const KIND_KEYS: usize = 15;
+
+/// Keys of a destination.
+pub(crate) const DESTINATION_KEYS: usize = 4;
+
+/// Names of destinations that are paced.
+pub(crate) const DESTINATIONS: &str = "haul:pace";
 
 /// Heard by every process: queues without tickets, which may be new.
 pub(crate) const LOST_CHANNEL: &str = "haul:lost";
@@ -44,6 +50,13 @@ pub(crate) fn write<'a>(to: &mut impl RedisWrite, slot: Slot<'_>, kinds: impl In
 /// Writes the key of a slot's state alone.
 pub(crate) fn write_state(to: &mut impl RedisWrite, slot: Slot<'_>) {
     to.write_arg_fmt(format_args!("haul:{{{slot}}}:state"));
+}
+
+/// Writes the keys of a destination in the order that `lua/pace/prelude.lua` reads them.
+pub(crate) fn write_destination(to: &mut impl RedisWrite, destination: &Destination) {
+    for name in ["state", "permits", "probes", "line"] {
+        to.write_arg_fmt(format_args!("haul:pace:{{{destination}}}:{name}"));
+    }
 }
 
 /// Writes the key of whose turn it is.

@@ -5,6 +5,9 @@
 //! queue share one hash tag (`haul:{tenant/queue}:...`), so that a queue is one slot of a cluster, unless it is split over
 //! several. `lua/prelude.lua` says what the keys are.
 //!
+//! [`RedisPace`] keeps those of [`haul_core::Pace`] in the same way, with the scripts in `lua/pace/`: a destination is one
+//! slot of a cluster (`haul:pace:{https://host:443}:...`).
+//!
 //! It will not wait for a server that is not there yet (the caller retries [`RedisDispatch::connect`]), will not retry a
 //! call (a failed one has an unknown effect, which leases cover), and keeps nothing in Redis that the ledger could not
 //! bring back.
@@ -20,6 +23,7 @@
 //! | `script`, `keys`, `tickets` | how a call is put into one command |
 //! | `replies`, `scan` | how the longer answers are read |
 //! | `dispatch` | the operations |
+//! | `pace` | pace: the breaker, the rate and the line of each destination |
 //! | `wakeups` | the pub/sub connection behind `wait` |
 
 mod address;
@@ -28,6 +32,7 @@ mod door;
 mod guard;
 mod keys;
 mod link;
+mod pace;
 mod replies;
 mod scan;
 mod script;
@@ -39,3 +44,4 @@ mod wakeups;
 
 pub use dispatch::RedisDispatch;
 pub use link::Timeouts;
+pub use pace::RedisPace;

@@ -4,11 +4,12 @@
 //! cluster) gets the whole text with the same arguments as `EVAL`, which is atomic with running it.
 
 use crate::{keys, slots::Slot};
-use haul_core::{Kind, dispatch::Chore};
+use haul_core::{Kind, dispatch::Chore, pace::Destination};
 use redis::{Arg, Cmd, RedisWrite, ToRedisArgs};
 use std::sync::LazyLock;
 
 const PRELUDE: &str = include_str!("../lua/prelude.lua");
+const PACE_PRELUDE: &str = include_str!("../lua/pace/prelude.lua");
 
 /// A script's text and its digest.
 pub(crate) struct Script {
@@ -17,23 +18,23 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    fn new(text: &str) -> Self {
+    fn new(prelude: &str, text: &str) -> Self {
         // The `#!lua` line has to stay the first.
         let (shebang, body) = text.split_once('\n').unwrap_or((text, ""));
-        let code = format!("{shebang}\n{PRELUDE}\n{body}");
+        let code = format!("{shebang}\n{prelude}\n{body}");
         let sha1 = redis::Script::new(&code).get_hash().to_owned();
         Self { code, sha1 }
     }
 }
 
 macro_rules! scripts {
-    ($($NAME:ident from $file:literal,)*) => {
+    ($prelude:expr; $($NAME:ident from $file:literal,)*) => {
         $(pub(crate) static $NAME: LazyLock<Script> =
-            LazyLock::new(|| Script::new(include_str!(concat!("../lua/", $file))));)*
+            LazyLock::new(|| Script::new($prelude, include_str!(concat!("../lua/", $file))));)*
     };
 }
 
-scripts! {
+scripts! { PRELUDE;
     BEGIN_REBUILD from "begin_rebuild.lua",
     CLAIM from "claim.lua",
     CONFIGURE from "configure.lua",
@@ -50,6 +51,19 @@ scripts! {
     STATS from "stats.lua",
     TURN from "turn.lua",
     WAKE from "wake.lua",
+}
+
+scripts! { PACE_PRELUDE;
+    PACE_ENTER from "pace/enter.lua",
+    PACE_EXTEND from "pace/extend.lua",
+    PACE_LEAVE from "pace/leave.lua",
+    PACE_LOOK from "pace/look.lua",
+    PACE_RESET from "pace/reset.lua",
+}
+
+scripts! { "";
+    PACE_NAMES from "pace/names.lua",
+    PACE_NOTE from "pace/note.lua",
 }
 
 /// One call of a script, being put together: its keys are given at once, its arguments one by one.
@@ -84,6 +98,20 @@ impl Call {
     pub(crate) fn on_turn(script: &'static Script, chore: Chore) -> Self {
         let mut call = Self::begin(script, 1, 0);
         keys::write_turn(&mut call.cmd, chore);
+        call
+    }
+
+    /// A call with the keys of a destination.
+    pub(crate) fn on_destination(script: &'static Script, destination: &Destination) -> Self {
+        let mut call = Self::begin(script, keys::DESTINATION_KEYS, 0);
+        keys::write_destination(&mut call.cmd, destination);
+        call
+    }
+
+    /// A call with the key of all destinations' names.
+    pub(crate) fn on_destinations(script: &'static Script) -> Self {
+        let mut call = Self::begin(script, 1, 0);
+        call.arg(keys::DESTINATIONS);
         call
     }
 

@@ -7,9 +7,11 @@ mod dispatch;
 mod endpoints;
 mod ledger;
 mod maintenance;
+mod pace;
 mod queue;
 mod schedules;
 mod state;
 
 pub use dispatch::{DispatchCopy, ReferenceDispatch};
 pub use ledger::ReferenceLedger;
+pub use pace::ReferencePace;

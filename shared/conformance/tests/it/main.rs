@@ -4,6 +4,8 @@ mod accepted;
 mod broken_dispatch;
 mod broken_endpoints;
 mod broken_ledger;
+mod broken_pace;
 mod broken_schedules;
+mod pace;
 mod rejected;
 mod worlds;

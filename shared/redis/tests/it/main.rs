@@ -11,6 +11,7 @@ mod faults;
 mod leases;
 mod loss;
 mod measure;
+mod pace;
 mod turns;
 mod wakeups;
 mod world;

@@ -1,0 +1,68 @@
+//! What operators see and do, and what is left after a loss.
+
+use super::stage::{SECOND, Stage, destination};
+use haul_core::pace::{Breaker, Left, Verdict, Why};
+
+pub async fn nothing_is_shown_of_nobody(stage: Stage) {
+    assert!(stage.world.pace().list(100).await.expect("destinations are listed").is_empty());
+}
+
+pub async fn a_destination_shows_what_is_known_of_it(stage: Stage) {
+    let permit = stage.go().await;
+    let sight = stage.sight().await;
+    assert_eq!((sight.breaker, sight.failures, sight.in_flight, sight.waiting), (Breaker::Closed, 0, 1, 0));
+    assert_eq!(sight.opens_in, None);
+    stage.open().await;
+    stage.wait().await;
+    stage.wait().await;
+    let sight = stage.sight().await;
+    assert_eq!((sight.breaker, sight.failures, sight.in_flight, sight.waiting), (Breaker::Open, 3, 1, 2));
+    assert_eq!(sight.opens_in, Some(SECOND));
+    stage.leave(&permit, Verdict::Unknown).await;
+    stage.pass(SECOND);
+    stage.go().await;
+    let sight = stage.sight().await;
+    assert_eq!((sight.breaker, sight.in_flight, sight.opens_in), (Breaker::HalfOpen, 1, None));
+}
+
+pub async fn no_more_are_listed_than_asked_for(mut stage: Stage) {
+    for n in 0..5 {
+        stage.to = destination(&format!("https://host-{n}.example:443"));
+        stage.call(Verdict::Works).await;
+    }
+    for (limit, listed) in [(0, 0), (3, 3), (100, 5)] {
+        assert_eq!(stage.world.pace().list(limit).await.expect("destinations are listed").len(), listed);
+    }
+}
+
+pub async fn a_reset_closes_the_breaker_and_keeps_what_is_in_flight(stage: Stage) {
+    let old = stage.go().await;
+    stage.open().await;
+    for _ in 0..10 {
+        stage.wait().await;
+    }
+    assert!(stage.world.pace().reset(&stage.to).await.expect("a reset is answered"));
+    let sight = stage.sight().await;
+    assert_eq!((sight.breaker, sight.failures, sight.in_flight, sight.waiting), (Breaker::Closed, 0, 1, 0));
+    assert_eq!(stage.leave(&old, Verdict::AtFault(None)).await, Left::Done, "it is older than the reset");
+    assert_eq!(stage.sight().await.failures, 0);
+    for _ in 0..4 {
+        stage.go().await;
+    }
+    assert_eq!(stage.wait().await.1, Why::Busy);
+}
+
+pub async fn what_is_unknown_cannot_be_reset(stage: Stage) {
+    assert!(!stage.world.pace().reset(&stage.to).await.expect("a reset is answered"));
+    assert!(stage.world.pace().list(100).await.expect("destinations are listed").is_empty());
+}
+
+pub async fn a_loss_forgets_counts_and_nothing_else(stage: Stage) {
+    let old = stage.go().await;
+    stage.open().await;
+    stage.wait().await;
+    stage.world.lose().await;
+    let permit = stage.go().await;
+    assert_eq!(stage.leave(&old, Verdict::AtFault(None)).await, Left::NotHeld);
+    assert_eq!(stage.leave(&permit, Verdict::Works).await, Left::Done);
+}
