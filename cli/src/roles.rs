@@ -71,7 +71,7 @@ pub(crate) async fn run(
         let mut begun = if parts.worker {
             let builder = worker::with_stores(handlers(), stores);
             let builder = builder.config(config.worker.clone()).mint(doors.mint().clone());
-            worker::roles(process, stores, builder, &config.repair)?
+            worker::roles(process, stores, builder, &config.repair, &config.pace)?
         } else {
             Vec::new()
         };

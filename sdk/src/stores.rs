@@ -11,8 +11,10 @@ use crate::{
     plan::Plan,
     upkeep::{DutyError, sync_clock},
 };
-use haul_core::{Clock, Dispatch, Endpoints, Ledger, Readiness, Schedules, dispatch::DispatchError};
-use haul_embedded::{MemoryDispatch, SqliteLedger};
+use haul_core::{
+    Clock, Dispatch, Endpoints, Ledger, Pace, Readiness, Schedules, dispatch::DispatchError, pace::FallbackPace,
+};
+use haul_embedded::{MemoryDispatch, MemoryPace, SqliteLedger};
 use haul_postgres::{ConnectError, ExclusiveLock, LockError, MigrateError, PostgresLedger, PostgresOptions};
 use haul_redis::{RedisDispatch, Timeouts};
 use secrecy::SecretString;
@@ -68,6 +70,8 @@ pub struct Stores {
     pub endpoints: Arc<dyn Endpoints>,
     /// The hint.
     pub dispatch: Arc<dyn Dispatch>,
+    /// How fast third parties are called.
+    pub pace: Arc<dyn Pace>,
     /// Set by the ledger's.
     pub clock: Arc<Clock>,
 }
@@ -87,7 +91,8 @@ impl Stores {
                 let ledger = Arc::new(SqliteLedger::open(directory).await?);
                 let running = directory.join(RUNNING_FILE);
                 let dispatch = Arc::new(MemoryDispatch::with_running_file(clock.clone(), running));
-                Ok((Self { schedules: ledger.clone(), endpoints: ledger.clone(), ledger, dispatch, clock }, None))
+                let pace = Arc::new(MemoryPace::default());
+                Ok((Self { schedules: ledger.clone(), endpoints: ledger.clone(), ledger, dispatch, pace, clock }, None))
             }
             Plan::PostgresAlone(database) => {
                 let ledger = postgres(database, true, &clock, readiness).await?;
@@ -95,8 +100,9 @@ impl Stores {
                 let door = Arc::new(DispatchDoor::new("the lock on its ledger is not held"));
                 door.open(Arc::new(MemoryDispatch::new(clock.clone())));
                 let watch = watch(lock, ledger.clone(), door.clone(), clock.clone(), readiness.clone());
+                let pace = Arc::new(MemoryPace::default());
                 Ok((
-                    Self { schedules: ledger.clone(), endpoints: ledger.clone(), ledger, dispatch: door, clock },
+                    Self { schedules: ledger.clone(), endpoints: ledger.clone(), ledger, dispatch: door, pace, clock },
                     Some(Box::pin(watch)),
                 ))
             }
@@ -105,16 +111,9 @@ impl Stores {
                 let target = Target { store: "Redis", check: "dispatch", readiness };
                 let connect = || RedisDispatch::connect(redis, Timeouts::default());
                 let dispatch = until_reached(target, CONNECT_MAX, connect).await.map_err(OpenError::Redis)?;
-                Ok((
-                    Self {
-                        schedules: ledger.clone(),
-                        endpoints: ledger.clone(),
-                        ledger,
-                        dispatch: Arc::new(dispatch),
-                        clock,
-                    },
-                    None,
-                ))
+                let pace = FallbackPace::new(Arc::new(dispatch.pace()), Arc::new(MemoryPace::default()));
+                let (dispatch, pace) = (Arc::new(dispatch), Arc::new(pace));
+                Ok((Self { schedules: ledger.clone(), endpoints: ledger.clone(), ledger, dispatch, pace, clock }, None))
             }
         }
     }

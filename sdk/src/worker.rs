@@ -8,8 +8,8 @@ use crate::{
     stores::Stores,
     suspects,
 };
-use haul_core::config::RepairConfig;
-use haul_handlers::Equipment;
+use haul_core::config::{PaceConfig, RepairConfig};
+use haul_handlers::{Equipment, Pacer};
 pub use haul_repair::Auditor;
 
 use haul_repair::Repairer;
@@ -114,7 +114,7 @@ impl Worker {
         let builtin = self.builtin;
         let running = process.run(&plan, &doors, |process, stores| {
             let builder = if builtin { with_stores(builder, stores) } else { builder };
-            roles(process, stores, builder, &config.repair)
+            roles(process, stores, builder, &config.repair, &config.pace)
         });
         Ok(running.await?)
     }
@@ -131,9 +131,11 @@ pub fn roles(
     stores: &Stores,
     builder: WorkerBuilder,
     repair: &RepairConfig,
+    pace: &PaceConfig,
 ) -> Result<Vec<Role>, BuildError> {
     let signal = Arc::new(Notify::new());
     let builder = builder.ledger(stores.ledger.clone()).dispatch(stores.dispatch.clone());
+    let builder = builder.data(Pacer::new(stores.pace.clone(), pace.rules()));
     let builder = builder.process(process.id()).repair_signal(signal.clone()).isolation(suspects::isolation());
     let worker = builder.build()?;
     let repairer = Repairer::new(process.id(), stores.ledger.clone(), stores.dispatch.clone(), repair, signal);

@@ -6,7 +6,7 @@ use crate::{
 };
 use haul_core::{Job, JobId, Kind, Queue, Tenant, Timestamp, limits::FOLLOW_UPS_MAX};
 use parking_lot::Mutex;
-use std::{any::type_name, collections::BTreeMap, future::Future, sync::Arc};
+use std::{any::type_name, collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// One attempt, as its handler sees it. Cheap to clone.
@@ -58,6 +58,10 @@ impl JobContext {
     /// The time past which the job is of no use, if it has one.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.0.job.options.deadline
+    }
+    /// How long an attempt may take; less where the deadline is near.
+    pub fn timeout(&self) -> Duration {
+        self.0.job.options.timeout.as_duration()
     }
     /// The submitter's marks.
     pub fn tags(&self) -> &BTreeMap<String, String> {

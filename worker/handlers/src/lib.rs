@@ -8,18 +8,21 @@
 //! | `maintenance.reconcile_payments` | compares the books with that provider |
 //! | `webhook.event`, `webhook.deliver`, `webhook.replay` | events, brought to the endpoints that want them |
 //!
-//! They reach the outside through [`Equipment`] alone: one guarded client, and secrets by name.
+//! They reach the outside through [`Equipment`] alone: one guarded client, and secrets by name; and by way of [`paced`], at
+//! the pace that each destination can take.
 
 #[cfg(feature = "broken")]
 mod broken;
 mod echo;
 mod http_request;
+mod pace;
 mod payment;
 mod webhook;
 
 use haul_core::Config;
 pub use haul_outgoing::{Outgoing, OutgoingError, Secrets};
 use haul_worker::WorkerBuilder;
+pub use pace::{Pacer, paced};
 pub use payment::{HttpProvider, KIND_RECONCILE, PaymentsError};
 use std::sync::Arc;
 pub use webhook::webhooks;

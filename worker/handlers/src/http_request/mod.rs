@@ -3,7 +3,8 @@
 //! The payload is `{method, url, headers, body}`, the result `{status, headers, body, truncated}`. 2xx succeeds. 5xx, 408,
 //! 429 and network errors are retried, not before a `Retry-After` says. Everything else is final: other 4xx, and 3xx too, as
 //! redirects are not followed. The client is the guarded one of [`haul_outgoing`]. Header values and bodies are never
-//! logged. A header's value may be `{"secret": "name"}`; an answer that echoes the secret is kept without it.
+//! logged. A destination that fails, hangs or asks for a pause is left alone by all workers, and its jobs wait without using up
+//! attempts: see [`paced`]. A header's value may be `{"secret": "name"}`; an answer that echoes the secret is kept without it.
 //!
 //! Each request carries `Idempotency-Key: <job id>`, the same in every attempt, unless the payload's headers set their own: a
 //! server that honours it applies the request once, however often it has to be sent.
@@ -11,7 +12,8 @@
 pub(crate) mod answer;
 mod request;
 
-use haul_outgoing::{Call, CallError, Outgoing, Secrets};
+use crate::paced;
+use haul_outgoing::{Answer, Call, CallError, Outgoing, Secrets};
 use haul_worker::{HandlerError, JobContext};
 use http::{HeaderValue, StatusCode, header::InvalidHeaderValue};
 use request::{NoCall, Request};
@@ -28,11 +30,12 @@ pub(super) async fn perform(context: JobContext, request: Request) -> Result<ans
     let (mut call, redaction) =
         request.build(outgoing, context.data::<Secrets>()?, bytes_max).await.map_err(no_call)?;
     sign(&mut call, &idempotency_key(&context))?;
-    let mut answer = outgoing.send(call).await.map_err(no_answer)?;
+    let pause = |answer: &Answer| answer::retry_after(&answer.headers, context.now());
+    let mut answer = paced(&context, outgoing, call, pause).await?.map_err(no_answer)?;
     if answer.status.is_success() {
         return Ok(answer::show(&answer, &redaction, bytes_max)?);
     }
-    let wait = answer::retry_after(&answer.headers, context.now());
+    let wait = pause(&answer);
     if answer.body.len() > DETAIL_BYTES_MAX {
         answer.body.truncate(DETAIL_BYTES_MAX);
         answer.truncated = true;
