@@ -119,7 +119,7 @@ async fn up(settings: Settings) -> Result<(), Box<dyn Error>> {
     process.begin(Role::new("API", api.serve(listener, shutdown)));
     let on_open = |process: &Process, stores: &_| {
         let builder = handlers().config(config.worker.clone()).mint(doors.mint().clone());
-        worker::roles(process, stores, builder, &config.repair)
+        worker::roles(process, stores, builder, &config.repair, &config.pace)
     };
     Ok(process.run(&plan, &doors, on_open).await?)
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod clock;
+mod destinations;
 mod failover;
 mod history;
 mod network;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Scenario> {
         postgres::all(),
         network::all(),
         party::all(),
+        destinations::all(),
         clock::all(),
         scheduler::all(),
         rush::all(),

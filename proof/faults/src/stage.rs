@@ -417,7 +417,10 @@ impl Cast<'_> {
             .env("HAUL_WORKER_LEASE", self.setup.lease)
             .env("HAUL_WORKER_CONCURRENCY", &self.setup.concurrency.to_string())
             // The third party runs on this machine.
-            .env("HAUL_OUTGOING_ALLOW", "loopback");
+            .env("HAUL_OUTGOING_ALLOW", "loopback")
+            // And misbehaves on purpose: scenarios about something else want its every answer to be used.
+            .env("HAUL_PACE_FAILURES", "1000000")
+            .env("HAUL_PACE_WINDOW_CALLS", "1000000");
         if let Some(skew) = skew {
             let monotonic = ("FAKETIME_DONT_FAKE_MONOTONIC", "1");
             for (name, value) in [("LD_PRELOAD", FAKETIME), ("FAKETIME", skew), monotonic] {
