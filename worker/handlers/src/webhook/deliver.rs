@@ -1,7 +1,7 @@
 //! One delivery: a signed `POST` to one endpoint.
 
 use super::{Stores, sign, unavailable};
-use crate::http_request::answer::retry_after;
+use crate::{http_request::answer::retry_after, paced};
 use haul_core::endpoints::{
     Delivered, Endpoint,
     jobs::{Delivery, DeliveryAttempt, FAILING_MAX},
@@ -24,7 +24,13 @@ pub(super) async fn deliver(context: JobContext, delivery: Delivery) -> Result<D
         return Err(HandlerError::do_not_retry(format!("the endpoint is disabled: {}", why.as_str())));
     }
     let began = Instant::now();
-    let sent = send(&context, &endpoint, &delivery).await;
+    let sent = match prepared(&context, &endpoint, &delivery) {
+        Ok((outgoing, call)) => {
+            let pause = |answer: &Answer| retry_after(&answer.headers, context.now());
+            paced(&context, outgoing, call, pause).await?
+        }
+        Err(error) => Err(error),
+    };
     let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let delivered = match &sent {
         Ok(answer) if answer.status.is_success() => Delivered::Taken,
@@ -44,7 +50,11 @@ pub(super) async fn deliver(context: JobContext, delivery: Delivery) -> Result<D
     }
 }
 
-async fn send(context: &JobContext, endpoint: &Endpoint, delivery: &Delivery) -> Result<Answer, CallError> {
+fn prepared<'a>(
+    context: &'a JobContext,
+    endpoint: &Endpoint,
+    delivery: &Delivery,
+) -> Result<(&'a Outgoing, Call), CallError> {
     let outgoing = context.data::<Outgoing>().map_err(|error| unknown(endpoint, error))?;
     let body = delivery.body.get().as_bytes();
     let mut headers =
@@ -57,7 +67,7 @@ async fn send(context: &JobContext, endpoint: &Endpoint, delivery: &Delivery) ->
         caps: Caps { body_bytes_max: ANSWER_BYTES_MAX, beyond: Beyond::Cut },
         ..Call::new(Method::POST, outgoing.check(&endpoint.settings.url)?)
     };
-    outgoing.send(call).await
+    Ok((outgoing, call))
 }
 
 /// Nothing was sent, for a reason of our own.

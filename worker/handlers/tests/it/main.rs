@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod http_request;
+mod pace;
 mod provider;
 mod webhook;
 mod world;

@@ -10,7 +10,8 @@ use haul_core::{
     ledger::NewJob,
     outcome::JobRecord,
 };
-use haul_handlers::{Equipment, Secrets, builtin, webhooks};
+use haul_embedded::MemoryPace;
+use haul_handlers::{Equipment, Pacer, Secrets, builtin, webhooks};
 use haul_testkit::wait;
 use haul_worker::{Worker, WorkerError};
 use std::{sync::Arc, time::Duration};
@@ -23,6 +24,7 @@ pub(crate) struct World {
     mint: Arc<IdMint>,
     pub(crate) ledger: Arc<ReferenceLedger>,
     dispatch: Arc<ReferenceDispatch>,
+    pub(crate) pace: Arc<MemoryPace>,
     shutdown: CancellationToken,
     ended: JoinHandle<Result<(), WorkerError>>,
 }
@@ -33,10 +35,13 @@ pub(crate) fn quick(max_attempts: u16) -> JobOptions {
     JobOptions { retry: RetryPolicy { max_attempts, base, cap, ..RetryPolicy::default() }, ..JobOptions::default() }
 }
 
-/// The defaults, and this machine may be called.
+/// The defaults, and this machine may be called. No breaker opens: most tests want every answer to be used.
 pub(crate) fn config() -> Config {
     let mut config = Config::defaults();
     config.outgoing.allow = AllowList::Only(vec![Allow::Loopback]);
+    (config.pace.failures, config.pace.window_calls) = (1_000, 1_000);
+    // The longest pause that is kept.
+    config.pace.open_cap = Span::from_secs(1);
     config.worker = WorkerConfig { lease: Span::from_ms(3_000), drain: Span::from_ms(5_000), ..config.worker };
     config
 }
@@ -54,10 +59,12 @@ impl World {
         let dispatch = Arc::new(ReferenceDispatch::new(clock));
         let builder = Worker::builder().ledger(ledger.clone()).dispatch(dispatch.clone()).mint(mint.clone());
         let builder = webhooks(builtin(builder, &equipment), ledger.clone(), ledger.clone());
+        let pace = Arc::new(MemoryPace::default());
+        let builder = builder.data(Pacer::new(pace.clone(), config.pace.rules()));
         let worker = builder.config(config.worker).build().unwrap();
         let shutdown = CancellationToken::new();
         let ended = tokio::spawn(worker.run(shutdown.clone()));
-        let world = Self { mint, ledger, dispatch, shutdown, ended };
+        let world = Self { mint, ledger, dispatch, pace, shutdown, ended };
         world.open().await;
         world
     }
