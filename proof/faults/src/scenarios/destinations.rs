@@ -42,7 +42,6 @@ pub(super) fn all() -> Vec<Scenario> {
             "Of three third parties one hangs and one answers 503 while 500 jobs wait for each; the third is well.",
             |stage| Box::pin(ill(stage, Duration::from_secs(9))),
         )
-        .short()
         .on(Setup { builtin: true, env: env.clone(), ..Setup::default() })
         .shows(50, 1),
         Scenario::new("destinations-for-minutes", "The same for three minutes.", |stage| {
