@@ -23,6 +23,8 @@
 //! instructions (it stops between two awaits), clocks that differ, SQL, Lua and the network's bytes, transactional handlers,
 //! suspects in processes of their own, the API's group commit. `proof/faults` and the adapters' own tests have those.
 //!
+//! Schedulers have a world of their own ([`fire`]): each tick has exactly one job, whatever befalls those who fire it.
+//!
 //! Beside it, `tests/it/model` checks a small model of the same rules in every order of events.
 //!
 //! **To replay** a run: `HAUL_SIM_SEED=n cargo test -p haul-simulation --test it every_accepted -- --nocapture` prints
@@ -32,6 +34,7 @@
 
 mod defects;
 mod dice;
+mod firing;
 mod handler;
 mod history;
 mod link;
@@ -41,6 +44,7 @@ mod stores;
 mod world;
 
 pub use defects::Defect;
+pub use firing::Fired;
 pub use history::Figures;
 use std::time::Duration;
 use tokio::runtime::Builder;
@@ -66,6 +70,12 @@ pub struct Run {
     pub lines: Vec<String>,
     /// When the last outcome was committed, from when the faults ended.
     pub settled_after: Duration,
+}
+
+/// Runs one seed of schedulers, over a sound store or one that takes steps wherever their schedules are.
+pub fn fire(seed: u64, is_unguarded: bool) -> Fired {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime without any I/O").block_on(firing::run(seed, is_unguarded))
 }
 
 /// Runs one seed, over sound stores or over some with a defect.
