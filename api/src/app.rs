@@ -5,6 +5,7 @@ use crate::{
     body::{self, BodyLimits},
     cursor::Cursors,
     draft::Rules,
+    endpoint::CheckUrl,
     gate::Complaints,
     headers,
     intake::Intake,
@@ -15,7 +16,7 @@ use crate::{
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use haul_core::{
-    Clock, Dispatch, JobId, Kind, Ledger, QueueRef, Readiness, Schedules, Tenant, Timestamp, audit::Audit,
+    Clock, Dispatch, Endpoints, JobId, Kind, Ledger, QueueRef, Readiness, Schedules, Tenant, Timestamp, audit::Audit,
     config::Config, outcome::JobRecord,
 };
 use http::HeaderValue;
@@ -36,6 +37,8 @@ pub(crate) struct App {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) schedules: Arc<dyn Schedules>,
+    pub(crate) endpoints: Arc<dyn Endpoints>,
+    pub(crate) check_url: CheckUrl,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) clock: Arc<Clock>,
     /// Everybody's tenant until keys come.

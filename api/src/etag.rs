@@ -1,23 +1,44 @@
-//! Versions of a schedule as HTTP sees them: `ETag` and `If-Match` (RFC 9110, sections 8.8.3 and 13.1.1).
+//! Versions of resources as HTTP sees them: `ETag` and `If-Match` (RFC 9110, sections 8.8.3 and 13.1.1).
 //!
-//! A tag is the version and the schedule's id. The version alone would be true again for a schedule that was deleted and
+//! A tag is the version and the resource's id. The version alone would be true again for a schedule that was deleted and
 //! created anew: whoever read the first could change the second.
 
 use crate::{
     headers,
     problem::{Problem, ProblemType},
 };
-use haul_core::schedules::Schedule;
+use haul_core::{endpoints::Endpoint, schedules::Schedule};
 use http::{HeaderMap, HeaderValue, header};
 
-/// The tag of a schedule as it is.
-fn tag(schedule: &Schedule) -> String {
-    format!("\"{}-{}\"", schedule.version, schedule.id.0.simple())
+/// What is changed by those who know its version.
+pub(crate) trait Versioned {
+    /// The word for it.
+    const WORD: &'static str;
+    /// What it is when somebody else was faster.
+    const CHANGED: ProblemType;
+    /// The tag of it as it is.
+    fn tag(&self) -> String;
+}
+
+impl Versioned for Schedule {
+    const WORD: &'static str = "schedule";
+    const CHANGED: ProblemType = ProblemType::ScheduleChanged;
+    fn tag(&self) -> String {
+        format!("\"{}-{}\"", self.version, self.id.0.simple())
+    }
+}
+
+impl Versioned for Endpoint {
+    const WORD: &'static str = "endpoint";
+    const CHANGED: ProblemType = ProblemType::EndpointChanged;
+    fn tag(&self) -> String {
+        format!("\"{}-{}\"", self.version, self.id.0.simple())
+    }
 }
 
 /// The value of `ETag`.
-pub(crate) fn header_value(schedule: &Schedule) -> Result<HeaderValue, Problem> {
-    HeaderValue::try_from(tag(schedule)).map_err(Problem::internal)
+pub(crate) fn header_value(resource: &impl Versioned) -> Result<HeaderValue, Problem> {
+    HeaderValue::try_from(resource.tag()).map_err(Problem::internal)
 }
 
 /// What a request says of the version that it is about.
@@ -51,25 +72,25 @@ impl Condition {
     /// Reads `If-Match` where a change must not go without.
     pub(crate) fn required(headers: &HeaderMap) -> Result<Self, Problem> {
         Self::read(headers)?.ok_or_else(|| {
-            let detail = "a change needs If-Match with the ETag of the schedule that it is a change of";
+            let detail = "a change needs If-Match with the ETag of what it is a change of";
             Problem::new(ProblemType::PreconditionRequired, detail)
         })
     }
 
-    /// Refuses a schedule that is not as the request thinks. A weak tag (`W/"..."`) never matches.
-    pub(crate) fn check(&self, schedule: &Schedule) -> Result<(), Problem> {
-        let current = tag(schedule);
+    /// Refuses what is not as the request thinks. A weak tag (`W/"..."`) never matches.
+    pub(crate) fn check<R: Versioned>(&self, resource: &R) -> Result<(), Problem> {
+        let current = resource.tag();
         let matches = match self {
             Self::Any => true,
             Self::OneOf(tags) => tags.split(',').any(|tag| tag.trim() == current),
         };
-        if matches { Ok(()) } else { Err(changed()) }
+        if matches { Ok(()) } else { Err(changed::<R>()) }
     }
 }
 
 /// Somebody was faster.
-pub(crate) fn changed() -> Problem {
-    Problem::new(ProblemType::ScheduleChanged, "the schedule was changed since it was read; nothing was done")
+pub(crate) fn changed<R: Versioned>() -> Problem {
+    Problem::new(R::CHANGED, format!("the {} was changed since it was read; nothing was done", R::WORD))
 }
 
 #[cfg(test)]
@@ -105,13 +126,13 @@ mod tests {
     #[test]
     fn only_the_version_that_was_read_matches() {
         let (old, new) = (schedule(1), schedule(2));
-        let of_old = tag(&old);
+        let of_old = old.tag();
         for (value, matches) in [
             (of_old.clone(), true),
             (format!("\"x\" , {of_old}"), true),
             ("*".to_owned(), true),
             (format!("W/{of_old}"), false),
-            (tag(&new), false),
+            (new.tag(), false),
             ("\"1\"".to_owned(), false),
         ] {
             assert_eq!(read(&value).unwrap().unwrap().check(&old).is_ok(), matches, "{value}");

@@ -14,6 +14,7 @@ mod body;
 mod commit;
 mod cursor;
 mod draft;
+mod endpoint;
 mod etag;
 mod fields;
 mod filter;
@@ -43,4 +44,5 @@ mod view;
 mod watch;
 
 pub use auth::{Exposed, check_exposure};
+pub use endpoint::CheckUrl;
 pub use server::{Api, ApiDeps, RenderMetrics};

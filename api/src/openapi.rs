@@ -19,6 +19,7 @@ use utoipa::{OpenApi, ToSchema, openapi};
         (name = "jobs", description = "Submit jobs, look at them, cancel them, run them again."),
         (name = "queues", description = "Where jobs wait."),
         (name = "schedules", description = "Jobs that are accepted again and again, by the clock."),
+        (name = "webhooks", description = "Endpoints, and the events that are delivered to them (Standard Webhooks)."),
         (name = "ops", description = "Probes and metrics, which need no key, and the audit, which does."),
     ),
     components(schemas(crate::problem::ProblemBody, crate::view::BulkTotal)),
@@ -246,4 +247,77 @@ pub(crate) struct PreviewQuestion {
     count: Option<u32>,
     #[serde(flatten)]
     timing: crate::schedule::view::TimingView,
+}
+
+/// An endpoint to be created. Unknown fields are refused; optional ones may be null.
+#[derive(ToSchema)]
+#[schema(example = json!({"url": "https://example.com/hooks", "description": "billing", "events": ["invoice.*"]}))]
+#[expect(dead_code, reason = "documents what crate::endpoint::wish reads")]
+pub(crate) struct EndpointWish {
+    /// Where deliveries go: http or https, public unless the settings allow more.
+    #[schema(max_length = 2048)]
+    url: String,
+    /// For people.
+    #[schema(max_length = 500)]
+    description: Option<String>,
+    /// Which events it wants: types, or `words.*` for all that begin so; none: all.
+    #[schema(max_items = 100)]
+    events: Option<Vec<String>>,
+}
+
+/// What is to be different about an endpoint. Unknown fields are refused.
+#[derive(ToSchema)]
+#[schema(example = json!({"events": ["invoice.paid"], "enabled": true}))]
+#[expect(dead_code, reason = "documents what crate::endpoint::wish reads")]
+pub(crate) struct EndpointChange {
+    /// Where deliveries go.
+    #[schema(max_length = 2048)]
+    url: Option<String>,
+    /// For people.
+    #[schema(max_length = 500)]
+    description: Option<String>,
+    /// Which events it wants.
+    #[schema(max_items = 100)]
+    events: Option<Vec<String>>,
+    /// Whether events are delivered to it.
+    enabled: Option<bool>,
+}
+
+/// How a secret is replaced.
+#[derive(ToSchema)]
+#[schema(example = json!({"overlap": "24h"}))]
+#[expect(dead_code, reason = "documents what crate::routes::endpoints::rotate reads")]
+pub(crate) struct Rotation {
+    /// How long deliveries are signed with the old secret, too; `24h` unless told otherwise, up to `30days`.
+    overlap: Option<String>,
+}
+
+/// Which deliveries are to be made again. Unknown fields are refused.
+#[derive(ToSchema)]
+#[schema(example = json!({"since": "2026-11-21T00:00:00Z", "state": "dead"}))]
+#[expect(dead_code, reason = "documents what crate::routes::endpoints::replay reads")]
+pub(crate) struct ReplayWish {
+    /// Those that were accepted at or after this time.
+    #[schema(format = DateTime)]
+    since: String,
+    /// Those that were accepted before this time; now unless told otherwise.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+    /// Those that ended so: `dead` unless told otherwise, `succeeded`, `cancelled` or `any`.
+    state: Option<String>,
+}
+
+/// Something that happened. Unknown fields are refused.
+#[derive(ToSchema)]
+#[schema(example = json!({"type": "invoice.paid", "data": {"invoice": "in_1", "amount": 4200}}))]
+#[expect(dead_code, reason = "documents what crate::routes::events reads")]
+pub(crate) struct EventWish {
+    /// What: words of letters, digits and `_` that are joined by dots.
+    #[schema(pattern = "^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*$", max_length = 100)]
+    r#type: String,
+    /// When; now unless told otherwise.
+    #[schema(format = DateTime)]
+    timestamp: Option<String>,
+    /// Any JSON, delivered byte for byte; at most 255 KiB.
+    data: serde_json::Value,
 }

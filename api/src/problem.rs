@@ -81,6 +81,8 @@ problem_types! {
         "No job was ever submitted to a queue of this name.";
     ScheduleNotFound = "schedule-not-found", NOT_FOUND, "There is no such schedule", "",
         "No schedule has this name, or it is not yours.";
+    EndpointNotFound = "endpoint-not-found", NOT_FOUND, "There is no such endpoint", "",
+        "No endpoint has this id, it was deleted, or it is not yours.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The path does not take this method", "",
         "The path exists, the method does not. The header `Allow` lists those that do.";
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "The request's body did not arrive in time", "",
@@ -102,6 +104,10 @@ problem_types! {
         "Read it again and decide anew.",
         "`If-Match` names a version that is not the current one: somebody changed, paused, resumed or recreated the schedule since \
          it was read. Nothing was done.";
+    EndpointChanged = "endpoint-changed", PRECONDITION_FAILED, "The endpoint is not as it was",
+        "Read it again and decide anew.",
+        "`If-Match` names a version that is not the current one: somebody changed the endpoint since it was read, or it was \
+         disabled. Nothing was done.";
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large",
         "Use POST /v1/jobs/bulk for many jobs; it has no limit on the body.",
         "The body, or one line of a bulk request, is larger than `api.body_bytes_max`.";
@@ -119,13 +125,13 @@ problem_types! {
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The key came with another request before",
         "Use a new key for a new request.",
         "The same `Idempotency-Key` was used for a different request within `api.idempotency_lifetime`.";
-    LimitReached = "limit-reached", UNPROCESSABLE_ENTITY, "A limit on queues, kinds or schedules is reached", "",
+    LimitReached = "limit-reached", UNPROCESSABLE_ENTITY, "A limit on queues, kinds, schedules or endpoints is reached", "",
         "The job would create one queue, or one kind in its queue, more than are allowed; or there are as many schedules as \
-         `api.schedules_max` allows.";
+         `api.schedules_max` allows, or 500 endpoints.";
     JobRefused = "job-refused", UNPROCESSABLE_ENTITY, "The ledger refuses the job", "",
         "The store cannot hold this one job. Others of the same batch are not affected.";
     PreconditionRequired = "precondition-required", PRECONDITION_REQUIRED, "The request must say what it is a change of",
-        "Send the ETag of the schedule as If-Match, or `If-Match: *` to change it whatever it is.",
+        "Send the ETag of what is to be changed as If-Match, or `If-Match: *` to change it whatever it is.",
         "A change without `If-Match` could undo what somebody else has just changed.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side",
         "Report the request_id.",

@@ -141,6 +141,24 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The items of an array.
+    pub(crate) fn array<'v>(&mut self, pointer: &str, value: &'v str) -> Vec<&'v str> {
+        let mut items = Vec::new();
+        // The text was read before: only its type can be wrong.
+        let read = json::Scanner::new(value.as_bytes(), usize::MAX).and_then(|mut scanner| {
+            if scanner.peek() != Some(b'[') {
+                return Ok(false);
+            }
+            scanner.elements(|scanner| scanner.value().map(|item| items.push(item)))?;
+            Ok(true)
+        });
+        if read != Ok(true) {
+            self.fail(pointer, "must be an array");
+            items.clear();
+        }
+        items
+    }
+
     pub(crate) fn retry(&mut self, value: &str, options: &mut JobOptions) {
         let range = "\"1ms\" and ten years";
         for (name, value) in self.object("/retry", value) {

@@ -5,7 +5,7 @@ use crate::{
     gate::gate,
     openapi, ops,
     problem::{Problem, ProblemBody, ProblemType},
-    routes::{audit, jobs, problem, queues, schedules},
+    routes::{audit, endpoints, events, jobs, problem, queues, schedules},
 };
 use axum::{
     Router,
@@ -38,6 +38,13 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(schedules::pause::pause))
         .routes(routes!(schedules::pause::resume))
         .routes(routes!(schedules::run::run))
+        .routes(routes!(endpoints::create::create, endpoints::list::list))
+        .routes(routes!(endpoints::get::get, endpoints::update::update, endpoints::delete::delete))
+        .routes(routes!(endpoints::rotate::rotate))
+        .routes(routes!(endpoints::test::test))
+        .routes(routes!(endpoints::replay::replay))
+        .routes(routes!(endpoints::deliveries::deliveries))
+        .routes(routes!(events::submit))
         .routes(routes!(audit::audit))
         .routes(routes!(healthz))
         .routes(routes!(readyz))

@@ -1,6 +1,8 @@
 //! One file per operation, by resource.
 
 pub(crate) mod audit;
+pub(crate) mod endpoints;
+pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod problem;
 pub(crate) mod queues;
@@ -12,7 +14,7 @@ use axum::{
     extract::{FromRequestParts, Path},
     response::Response,
 };
-use haul_core::{JobId, Queue, ScheduleName};
+use haul_core::{JobId, Queue, ScheduleName, endpoints::EndpointId};
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde::Serialize;
 use std::str::FromStr;
@@ -28,6 +30,20 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
         // Only the usual form of a UUID: others would be other names for the same job.
         let id = (text.len() == 36).then(|| JobId::from_str(&text).ok()).flatten();
         id.map(Self).ok_or_else(|| Problem::new(ProblemType::InvalidPath, "a job's id is a UUID of 36 characters"))
+    }
+}
+
+/// An endpoint's id in the path.
+pub(crate) struct EndpointPath(pub(crate) EndpointId);
+
+impl<S: Send + Sync> FromRequestParts<S> for EndpointPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = path_text(parts, state).await?;
+        let id = (text.len() == 36).then(|| EndpointId::from_str(&text).ok()).flatten();
+        id.map(Self)
+            .ok_or_else(|| Problem::new(ProblemType::InvalidPath, "an endpoint's id is a UUID of 36 characters"))
     }
 }
 

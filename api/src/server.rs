@@ -9,6 +9,7 @@ use crate::{
     commit::Committer,
     cursor::Cursors,
     draft::Rules,
+    endpoint::CheckUrl,
     http_server::{self, HttpLimits},
     intake::Intake,
     receipts::{self, Receipts},
@@ -17,7 +18,7 @@ use crate::{
     watch::Watch,
 };
 use haul_core::{
-    Dispatch, IdMint, Ledger, ProcessId, Readiness, Schedules, Tenant,
+    Dispatch, Endpoints, IdMint, Ledger, ProcessId, Readiness, Schedules, Tenant,
     audit::Audit,
     config::{ApiConfig, Config},
 };
@@ -40,6 +41,10 @@ pub struct ApiDeps<'a> {
     pub ledger: Arc<dyn Ledger>,
     /// The schedules beside it.
     pub schedules: Arc<dyn Schedules>,
+    /// The endpoints of webhooks beside it.
+    pub endpoints: Arc<dyn Endpoints>,
+    /// Says why nothing may be sent to a URL, as far as its text tells.
+    pub check_url: CheckUrl,
     /// The hint.
     pub dispatch: Arc<dyn Dispatch>,
     /// Compares the two, on demand.
@@ -60,6 +65,8 @@ pub struct ApiDeps<'a> {
 pub struct Api {
     ledger: Arc<dyn Ledger>,
     schedules: Arc<dyn Schedules>,
+    endpoints: Arc<dyn Endpoints>,
+    check_url: CheckUrl,
     dispatch: Arc<dyn Dispatch>,
     audit: Arc<dyn Audit>,
     mint: Arc<IdMint>,
@@ -77,10 +84,24 @@ pub struct Api {
 impl Api {
     /// Puts an API together. Nothing runs before [`Api::serve`].
     pub fn new(deps: ApiDeps<'_>) -> Self {
-        let ApiDeps { ledger, schedules, dispatch, audit, mint, process, config, readiness, render_metrics } = deps;
+        let ApiDeps {
+            ledger,
+            schedules,
+            endpoints,
+            check_url,
+            dispatch,
+            audit,
+            mint,
+            process,
+            config,
+            readiness,
+            render_metrics,
+        } = deps;
         Self {
             ledger,
             schedules,
+            endpoints,
+            check_url,
             dispatch,
             audit,
             mint,
@@ -129,6 +150,8 @@ impl Api {
         let app = Arc::new(App {
             ledger: self.ledger.clone(),
             schedules: self.schedules,
+            endpoints: self.endpoints,
+            check_url: self.check_url,
             dispatch: self.dispatch,
             audit: self.audit,
             clock: self.mint.clock().clone(),

@@ -17,7 +17,7 @@ use haul::{
     worker::{self, Auditor},
 };
 use haul_api::{Api, ApiDeps, check_exposure};
-use haul_handlers::Equipment;
+use haul_handlers::{Equipment, Outgoing};
 use std::{io, sync::Arc};
 use tokio::net::TcpListener;
 
@@ -64,7 +64,7 @@ pub(crate) async fn run(
             wants_key: config.admin_key.is_some(),
             calls_loopback: equipment.outgoing.policy().allows_loopback(),
         });
-        let role = api(&process, &doors, &settings, listener);
+        let role = api(&process, &doors, &settings, equipment.outgoing.clone(), listener);
         process.begin(role);
     }
     let on_open = |process: &Process, stores: &Stores| {
@@ -90,12 +90,14 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-fn api(process: &Process, doors: &Doors, settings: &Settings, listener: TcpListener) -> Role {
+fn api(process: &Process, doors: &Doors, settings: &Settings, outgoing: Outgoing, listener: TcpListener) -> Role {
     let metrics = process.metrics().clone();
     let auditor = Auditor::new(doors.ledger(), doors.dispatch(), &settings.config.repair);
     let api = Api::new(ApiDeps {
         ledger: doors.ledger(),
         schedules: doors.schedules(),
+        endpoints: doors.endpoints(),
+        check_url: Arc::new(move |url| outgoing.check(url).map(drop).map_err(|refusal| refusal.to_string())),
         dispatch: doors.dispatch(),
         audit: Arc::new(auditor),
         mint: doors.mint().clone(),

@@ -107,6 +107,8 @@ async fn up(settings: Settings) -> Result<(), Box<dyn Error>> {
     let api = Api::new(ApiDeps {
         ledger: doors.ledger(),
         schedules: doors.schedules(),
+        endpoints: doors.endpoints(),
+        check_url: Arc::new(|_| Ok(())),
         dispatch: doors.dispatch(),
         audit: Arc::new(Auditor::new(doors.ledger(), doors.dispatch(), &config.repair)),
         mint: doors.mint().clone(),

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use haul_core::{
-    Dispatch, FinalState, JobId, Kind, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings, ScheduleName, Tenant,
-    Timestamp,
+    Dispatch, Endpoints, FinalState, JobId, Kind, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings,
+    ScheduleName, Tenant, Timestamp,
     dispatch::{
         self, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, ScanCursor, ScanPage, Settlement,
         Ticket,
     },
+    endpoints::{self, Delivered, Disabled, Endpoint, EndpointId, NewEndpoint},
     ledger::{self, *},
     outcome::JobRecord,
     schedules::{
@@ -41,6 +42,7 @@ pub(crate) enum Fault {
 pub(crate) struct FaultyLedger {
     inner: Arc<dyn Ledger>,
     schedules: Arc<dyn Schedules>,
+    endpoints: Arc<dyn Endpoints>,
     /// Steps that are taken, one each, right before the next edits.
     pub(crate) steps_before_edits: Mutex<VecDeque<Step>>,
     /// Every call fails until this is false again.
@@ -61,9 +63,10 @@ pub(crate) struct FaultyLedger {
 }
 
 impl FaultyLedger {
-    pub(crate) fn new(inner: Arc<impl Ledger + Schedules>) -> Self {
+    pub(crate) fn new(inner: Arc<impl Ledger + Schedules + Endpoints>) -> Self {
         Self {
             schedules: inner.clone(),
+            endpoints: inner.clone(),
             inner,
             steps_before_edits: Mutex::default(),
             down: AtomicBool::new(false),
@@ -98,6 +101,45 @@ impl FaultyLedger {
 
 fn unavailable() -> LedgerError {
     LedgerError::Unavailable("secret-host:5432 refused the connection".into())
+}
+
+#[async_trait]
+impl Endpoints for FaultyLedger {
+    async fn create(&self, new: &NewEndpoint) -> ledger::Result<endpoints::Created> {
+        self.up()?;
+        self.endpoints.create(new).await
+    }
+    async fn get(&self, tenant: &Tenant, id: EndpointId) -> ledger::Result<Option<Endpoint>> {
+        self.up()?;
+        self.endpoints.get(tenant, id).await
+    }
+    async fn list(&self, tenant: &Tenant, after: Option<EndpointId>, limit: usize) -> ledger::Result<Vec<Endpoint>> {
+        self.up()?;
+        self.endpoints.list(tenant, after, limit).await
+    }
+    async fn edit(&self, edit: &endpoints::Edit) -> ledger::Result<endpoints::Changed> {
+        self.up()?;
+        self.endpoints.edit(edit).await
+    }
+    async fn delete(
+        &self,
+        tenant: &Tenant,
+        id: EndpointId,
+        version: Option<i64>,
+    ) -> ledger::Result<endpoints::Changed> {
+        self.up()?;
+        self.endpoints.delete(tenant, id, version).await
+    }
+    async fn report(
+        &self,
+        tenant: &Tenant,
+        id: EndpointId,
+        version: i64,
+        delivered: Delivered,
+    ) -> ledger::Result<Option<Disabled>> {
+        self.up()?;
+        self.endpoints.report(tenant, id, version, delivered).await
+    }
 }
 
 #[async_trait]

@@ -70,6 +70,11 @@ impl World {
         let api = Api::new(ApiDeps {
             ledger: ledger.clone(),
             schedules: ledger.clone(),
+            endpoints: ledger.clone(),
+            check_url: Arc::new(|url| match url.contains("forbidden") {
+                true => Err("leads where nothing may be sent".to_owned()),
+                false => Ok(()),
+            }),
             dispatch: dispatch.clone(),
             audit: Arc::new(Auditor::new(ledger.clone(), dispatch.clone(), &config.repair)),
             mint: Arc::new(IdMint::new(clock.clone())),

@@ -5,11 +5,13 @@
 //! dispatch in memory can be taken away while the lock on its ledger is lost.
 
 mod dispatch;
+mod endpoints;
 mod ledger;
 mod schedules;
 
 pub(crate) use dispatch::DispatchDoor;
-use haul_core::{Clock, Dispatch, IdMint, Ledger, Schedules};
+use endpoints::EndpointsDoor;
+use haul_core::{Clock, Dispatch, Endpoints, IdMint, Ledger, Schedules};
 use ledger::LedgerDoor;
 use schedules::SchedulesDoor;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ pub struct Doors {
     mint: Arc<IdMint>,
     ledger: Arc<LedgerDoor>,
     schedules: Arc<SchedulesDoor>,
+    endpoints: Arc<EndpointsDoor>,
     dispatch: Arc<DispatchDoor>,
 }
 
@@ -35,6 +38,7 @@ impl Default for Doors {
             mint: Arc::new(IdMint::new(Arc::new(Clock::new()))),
             ledger: Arc::new(LedgerDoor::default()),
             schedules: Arc::default(),
+            endpoints: Arc::default(),
             dispatch: Arc::new(DispatchDoor::new("it was not reached yet")),
         }
     }
@@ -57,6 +61,10 @@ impl Doors {
     pub fn schedules(&self) -> Arc<dyn Schedules> {
         self.schedules.clone()
     }
+    /// The endpoints; unavailable until the ledger is reached.
+    pub fn endpoints(&self) -> Arc<dyn Endpoints> {
+        self.endpoints.clone()
+    }
     /// The dispatch; unavailable until it is reached.
     pub fn dispatch(&self) -> Arc<dyn Dispatch> {
         self.dispatch.clone()
@@ -66,6 +74,7 @@ impl Doors {
     pub(crate) fn open(&self, stores: &Stores) {
         self.dispatch.open(stores.dispatch.clone());
         self.schedules.open(stores.schedules.clone());
+        self.endpoints.open(stores.endpoints.clone());
         self.ledger.open(stores.ledger.clone());
     }
 }

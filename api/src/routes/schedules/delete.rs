@@ -12,7 +12,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use haul_core::schedules::Changed;
+use haul_core::schedules::{Changed, Schedule};
 use http::StatusCode;
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ pub(crate) async fn delete(
     let version = version(&app, &name, Condition::read(request.headers())?).await?;
     match app.schedules.delete(&key(&app, name), version).await? {
         Changed::Done(_) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Changed::Stale => Err(etag::changed()),
+        Changed::Stale => Err(etag::changed::<Schedule>()),
         Changed::Unknown => Err(missing()),
     }
 }

@@ -13,7 +13,10 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use haul_core::{ScheduleName, schedules::Changed};
+use haul_core::{
+    ScheduleName,
+    schedules::{Changed, Schedule},
+};
 use http::StatusCode;
 use std::sync::Arc;
 
@@ -87,7 +90,7 @@ async fn change(
     let version = version(app, &name, condition).await?;
     match app.schedules.set_paused(&key(app, name), version, paused).await? {
         Changed::Done(schedule) => shown(app, StatusCode::OK, &schedule),
-        Changed::Stale => Err(etag::changed()),
+        Changed::Stale => Err(etag::changed::<Schedule>()),
         Changed::Unknown => Err(missing()),
     }
 }
