@@ -39,7 +39,7 @@ pub(crate) struct EndpointView {
     /// Whether events are delivered to it.
     enabled: bool,
     /// Why not: `owner` (somebody said so), `failing` (every delivery failed, for five days) or `gone` (it answered 410).
-    #[schema(examples("failing"))]
+    #[schema(value_type = Option<String>, examples("failing"))]
     disabled: Option<Disabled>,
     /// Since when every delivery has failed, if the last one did.
     #[schema(value_type = Option<String>, format = DateTime)]

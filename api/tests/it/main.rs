@@ -15,5 +15,6 @@ mod openapi;
 mod queues;
 mod schedules;
 mod server;
+mod webhooks;
 mod wire;
 mod world;

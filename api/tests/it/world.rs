@@ -8,8 +8,8 @@ use bytes::Bytes;
 use haul_api::{Api, ApiDeps};
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
-    Clock, Dispatch, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef, QueueSettings, Readiness,
-    Schedules, Tenant,
+    Clock, Dispatch, Endpoints, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef, QueueSettings,
+    Readiness, Schedules, Tenant,
     config::Config,
     dispatch::{ClaimRequest, LeaseToken},
     ledger::{Entry, Record},
@@ -47,7 +47,7 @@ impl World {
 
     /// A world on these stores, with fault wrappers around them.
     pub(crate) async fn on(
-        ledger: Arc<impl Ledger + Schedules>,
+        ledger: Arc<impl Ledger + Schedules + Endpoints>,
         dispatch: Arc<dyn Dispatch>,
         clock: Arc<Clock>,
         change: impl FnOnce(&mut Config),
