@@ -70,6 +70,16 @@ struct FieldProblem {
     detail: String,
 }
 
+impl ClientError {
+    /// The status of a refusal.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused(problem) => Some(problem.status),
+            Self::Unreachable { .. } | Self::Foreign { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.title, self.status)?;
@@ -124,6 +134,7 @@ pub(crate) struct Request {
     query: Vec<(&'static str, String)>,
     body: Option<Vec<u8>>,
     idempotency_key: Option<String>,
+    if_match: Option<String>,
 }
 
 impl Request {
@@ -147,9 +158,19 @@ impl Request {
         Self { path: vec!["readyz".to_owned()], ..Self::new(Method::GET, []) }
     }
 
+    /// `PUT /v1/...`.
+    pub(crate) fn put<const N: usize>(path: [&str; N]) -> Self {
+        Self::new(Method::PUT, path)
+    }
+
+    /// `DELETE /v1/...`.
+    pub(crate) fn delete<const N: usize>(path: [&str; N]) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
     fn new<const N: usize>(method: Method, path: [&str; N]) -> Self {
         let path = ["v1"].into_iter().chain(path).map(str::to_owned).collect();
-        Self { method, path, query: Vec::new(), body: None, idempotency_key: None }
+        Self { method, path, query: Vec::new(), body: None, idempotency_key: None, if_match: None }
     }
 
     /// With a query parameter, when there is a value.
@@ -169,11 +190,22 @@ impl Request {
         self.idempotency_key = key;
         self
     }
+
+    /// For what has this tag, and nothing else.
+    pub(crate) fn if_match(mut self, tag: &str) -> Self {
+        self.if_match = Some(tag.to_owned());
+        self
+    }
 }
 
 impl Client {
     /// Sends the request; the answer's body when it is a 2xx.
     pub(crate) async fn send(&self, request: Request) -> Result<Vec<u8>, ClientError> {
+        Ok(self.look(request).await?.0)
+    }
+
+    /// Sends the request; the answer's body and its `ETag`, empty when there is none, when it is a 2xx.
+    pub(crate) async fn look(&self, request: Request) -> Result<(Vec<u8>, String), ClientError> {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(&request.path);
@@ -188,14 +220,18 @@ impl Client {
         if let Some(key) = request.idempotency_key {
             http = http.header("Idempotency-Key", key);
         }
+        if let Some(tag) = request.if_match {
+            http = http.header(header::IF_MATCH, tag);
+        }
         if let Some(body) = request.body {
             http = http.header(header::CONTENT_TYPE, "application/json").body(body);
         }
         let answer = http.send().await.map_err(|error| self.unreachable(error))?;
         let status = answer.status();
+        let tag = answer.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default().to_owned();
         let body = answer.bytes().await.map_err(|error| self.unreachable(error))?;
         if status.is_success() {
-            return Ok(body.to_vec());
+            return Ok((body.to_vec(), tag));
         }
         match serde_json::from_slice(&body) {
             Ok(problem) => Err(ClientError::Refused(problem)),

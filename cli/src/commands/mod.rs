@@ -11,6 +11,7 @@ mod migrate;
 mod queues;
 mod rerun;
 mod scheduler;
+mod schedules;
 mod submit;
 mod up;
 mod worker;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Cancel(cancel::Cancel),
     Rerun(rerun::Rerun),
     Queues(queues::Queues),
+    Schedules(schedules::Schedules),
     Audit(audit::Audit),
     Health(health::Health),
 }
@@ -56,6 +58,7 @@ impl Command {
             Self::Cancel(cancel) => cancel.run().await,
             Self::Rerun(rerun) => rerun.run().await,
             Self::Queues(queues) => queues.run().await,
+            Self::Schedules(schedules) => schedules.run().await,
             Self::Audit(audit) => audit.run().await,
             Self::Health(health) => health.run().await,
         }

@@ -10,5 +10,6 @@ mod health;
 mod postgres_alone;
 mod production;
 mod scheduler;
+mod schedules;
 mod settings;
 mod world;
