@@ -198,7 +198,6 @@ impl Schedules for PostgresLedger {
 }
 
 /// What a transaction that creates a schedule has come to.
-#[expect(clippy::large_enum_variant, reason = "an answer is looked at once, not kept")]
 enum Attempt {
     /// There is something to commit.
     Made(Row),
