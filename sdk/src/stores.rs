@@ -12,7 +12,8 @@ use crate::{
     upkeep::{DutyError, sync_clock},
 };
 use haul_core::{
-    Clock, Dispatch, Endpoints, Ledger, Pace, Readiness, Schedules, dispatch::DispatchError, pace::FallbackPace,
+    Clock, Dispatch, Endpoints, Ledger, Maintenance, Pace, Readiness, Schedules, dispatch::DispatchError,
+    pace::FallbackPace,
 };
 use haul_embedded::{MemoryDispatch, MemoryPace, SqliteLedger};
 use haul_postgres::{ConnectError, ExclusiveLock, LockError, MigrateError, PostgresLedger, PostgresOptions};
@@ -68,6 +69,8 @@ pub struct Stores {
     pub schedules: Arc<dyn Schedules>,
     /// The endpoints of webhooks beside it.
     pub endpoints: Arc<dyn Endpoints>,
+    /// What keeps it from growing for ever.
+    pub maintenance: Arc<dyn Maintenance>,
     /// The hint.
     pub dispatch: Arc<dyn Dispatch>,
     /// How fast third parties are called.
@@ -92,7 +95,18 @@ impl Stores {
                 let running = directory.join(RUNNING_FILE);
                 let dispatch = Arc::new(MemoryDispatch::with_running_file(clock.clone(), running));
                 let pace = Arc::new(MemoryPace::default());
-                Ok((Self { schedules: ledger.clone(), endpoints: ledger.clone(), ledger, dispatch, pace, clock }, None))
+                Ok((
+                    Self {
+                        schedules: ledger.clone(),
+                        endpoints: ledger.clone(),
+                        maintenance: ledger.clone(),
+                        ledger,
+                        dispatch,
+                        pace,
+                        clock,
+                    },
+                    None,
+                ))
             }
             Plan::PostgresAlone(database) => {
                 let ledger = postgres(database, true, &clock, readiness).await?;
@@ -102,7 +116,15 @@ impl Stores {
                 let watch = watch(lock, ledger.clone(), door.clone(), clock.clone(), readiness.clone());
                 let pace = Arc::new(MemoryPace::default());
                 Ok((
-                    Self { schedules: ledger.clone(), endpoints: ledger.clone(), ledger, dispatch: door, pace, clock },
+                    Self {
+                        schedules: ledger.clone(),
+                        endpoints: ledger.clone(),
+                        maintenance: ledger.clone(),
+                        ledger,
+                        dispatch: door,
+                        pace,
+                        clock,
+                    },
                     Some(Box::pin(watch)),
                 ))
             }
@@ -113,7 +135,18 @@ impl Stores {
                 let dispatch = until_reached(target, CONNECT_MAX, connect).await.map_err(OpenError::Redis)?;
                 let pace = FallbackPace::new(Arc::new(dispatch.pace()), Arc::new(MemoryPace::default()));
                 let (dispatch, pace) = (Arc::new(dispatch), Arc::new(pace));
-                Ok((Self { schedules: ledger.clone(), endpoints: ledger.clone(), ledger, dispatch, pace, clock }, None))
+                Ok((
+                    Self {
+                        schedules: ledger.clone(),
+                        endpoints: ledger.clone(),
+                        maintenance: ledger.clone(),
+                        ledger,
+                        dispatch,
+                        pace,
+                        clock,
+                    },
+                    None,
+                ))
             }
         }
     }

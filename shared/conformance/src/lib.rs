@@ -12,7 +12,7 @@
 //!
 //! Each promise gets a harness of its own, made by that expression (which may `await`) inside the test's runtime. What
 //! a harness must do is small: [`ledger::LedgerHarness`], [`schedules::SchedulesHarness`],
-//! [`dispatch::DispatchHarness`] and [`pace::PaceHarness`].
+//! [`maintenance::MaintenanceHarness`], [`dispatch::DispatchHarness`] and [`pace::PaceHarness`].
 //!
 //! [`reference`] is the yardstick: the property tests compare adapters with it. The tests of this crate hold adapters
 //! that break one promise each, and show that the suites find every one of them.
@@ -23,6 +23,7 @@
 pub mod dispatch;
 pub mod endpoints;
 pub mod ledger;
+pub mod maintenance;
 pub mod pace;
 mod property;
 pub mod reference;
@@ -56,6 +57,15 @@ macro_rules! schedules_tests {
 macro_rules! endpoints_tests {
     ($harness:expr) => {
         $crate::__endpoints_promises! { __tests ($harness) }
+    };
+}
+
+/// Lists every promise of a ledger's maintenance as a test of its own. Takes an expression that makes a
+/// [`MaintenanceHarness`](crate::maintenance::MaintenanceHarness).
+#[macro_export]
+macro_rules! maintenance_tests {
+    ($harness:expr) => {
+        $crate::__maintenance_promises! { __tests ($harness) }
     };
 }
 

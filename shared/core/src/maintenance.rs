@@ -2,7 +2,7 @@
 //!
 //! History is kept by the UTC day of a job's id. 24 h after its end a day is *closed*: nothing is accepted into it any
 //! more. `keep_days` after its end a closed day is *dropped*, with all its jobs. A job without an outcome is never
-//! dropped, however old it is, and neither is one that ended within the grace; they outlive their day.
+//! dropped, however old it is, and one that ended late is kept for `keep_days` from then on; they outlive their day.
 //!
 //! What an adapter promises is written at each method and checked by the maintenance suite of `haul-conformance`. Every
 //! method does a bounded piece of work and tells whether more is left; a caller goes on until nothing is, or until its
@@ -25,20 +25,31 @@ pub const CLOSED_AFTER: Duration = Duration::from_secs(24 * 3_600);
 pub struct Retention {
     /// Days after the end of a day until its jobs are dropped; at least 1, less counts as 1.
     pub keep_days: u32,
-    /// What ended less than this ago is not dropped, even if its day is.
-    pub grace: Duration,
 }
 
 impl Retention {
-    /// Keeps days for so long, and what has just ended for a day more.
+    /// Keeps days for so long.
     pub const fn days(keep_days: u32) -> Self {
-        Self { keep_days, grace: Duration::from_secs(24 * 3_600) }
+        Self { keep_days }
     }
 
     /// The first id that is not to be dropped at that time.
     pub fn keeps_from(&self, now: Timestamp) -> JobId {
-        let days = i64::from(self.keep_days.max(1));
-        floor_of_day(now.as_ms().div_euclid(DAY_MS) - days)
+        floor_of_day(now.as_ms().div_euclid(DAY_MS) - self.days_kept())
+    }
+
+    /// When a job that outlives its day must have ended before, to be dropped at that time.
+    pub fn ended_before(&self, now: Timestamp) -> Timestamp {
+        Timestamp::from_ms(now.as_ms().saturating_sub(self.days_kept() * DAY_MS))
+    }
+
+    /// Whether a job that ended at `finished_at` is to be dropped at that time.
+    pub fn drops(&self, id: JobId, finished_at: Timestamp, now: Timestamp) -> bool {
+        id < self.keeps_from(now) && (finished_at < ended_late_from(id) || finished_at < self.ended_before(now))
+    }
+
+    fn days_kept(&self) -> i64 {
+        i64::from(self.keep_days.max(1))
     }
 }
 
@@ -46,6 +57,12 @@ impl Retention {
 pub fn open_from(now: Timestamp) -> JobId {
     let last_end = now.minus(CLOSED_AFTER);
     floor_of_day(last_end.as_ms().div_euclid(DAY_MS))
+}
+
+/// From when on a job has ended late: when its day could be closed already.
+pub fn ended_late_from(id: JobId) -> Timestamp {
+    let day = id.created_at().as_ms().div_euclid(DAY_MS);
+    Timestamp::from_ms((day + 1) * DAY_MS).plus(CLOSED_AFTER)
 }
 
 /// The first id of a day since 1970.
@@ -87,10 +104,10 @@ impl Retained {
     }
 }
 
-/// How much of something was done, in rows, and whether more is left.
+/// How much of something was done, and whether more is left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Rows.
+    /// In jobs, keys or tables.
     pub done: u64,
     /// Whether the next call will find more to do.
     pub more: bool,
@@ -103,11 +120,12 @@ pub trait Maintenance: Send + Sync + 'static {
     ///
     /// A day is closed 24 h after its end, when every transaction that may still write to it has ended. From then on
     /// [`Ledger::accept`](crate::Ledger::accept) of a new job with an id of that day, or of an older one, is
-    /// [`LedgerError::Refused`](crate::ledger::LedgerError::Refused); of a job that it holds it is answered as before.
-    /// `keep_days` after its end a closed day is dropped. Jobs of it that had no outcome when it was closed, or had ended
-    /// within the grace, stay: at every moment everyone sees each of them, with its failures and its outcome, exactly
-    /// once, and it is run, recorded and cancelled like any other. They are deleted when both their day and the time
-    /// since their end are past `keep_days`.
+    /// [`LedgerError::Refused`](crate::ledger::LedgerError::Refused); of a job that it still holds it is answered as
+    /// before.
+    /// `keep_days` after its end a closed day is dropped. Jobs of it that had no outcome then, or ended later than 24 h
+    /// after its end, stay: at every moment everyone sees each of them, with its failures and its outcome, exactly once,
+    /// and it is run, recorded and cancelled like any other. They are deleted `keep_days` after they ended. (What ended
+    /// more than 24 h before its day was closed counts as ended in time, however late that was.)
     ///
     /// A job that was dropped never existed: it is not loaded, not listed, not to be cancelled; a record of it is stale;
     /// its id is not accepted again. Its idempotency key lapses with it.
@@ -123,7 +141,7 @@ pub trait Maintenance: Send + Sync + 'static {
     /// Forgets idempotency keys that have expired, at most `limit`. One that somebody uses right now is left for later.
     async fn expire_keys(&self, limit: usize) -> Result<Progress>;
 
-    /// Refreshes what the store's planner knows about its tables, the next of them.
+    /// Refreshes what the store's planner knows of its tables: of the next one for which that is out of date.
     async fn analyze(&self) -> Result<Progress>;
 }
 
@@ -149,5 +167,14 @@ mod tests {
         assert_eq!(kept(7, "2026-11-22T12:00:00Z"), JobId::floor(at("2026-11-15T00:00:00Z")));
         assert_eq!(kept(0, "2026-11-22T12:00:00Z"), open_from(at("2026-11-22T12:00:00Z")));
         assert_eq!(kept(u32::MAX, "2026-11-22T12:00:00Z"), JobId::floor(Timestamp::from_ms(0)));
+    }
+
+    #[test]
+    fn what_ended_late_is_kept_from_its_end() {
+        let (id, now) = (JobId::floor(at("2026-11-10T12:00:00Z")), at("2026-11-22T12:00:00Z"));
+        let drops = |days, ended| Retention::days(days).drops(id, at(ended), now);
+        assert!(drops(7, "2026-11-10T12:00:01Z") && drops(7, "2026-11-11T23:59:59Z"));
+        assert!(drops(7, "2026-11-15T11:59:59Z") && !drops(7, "2026-11-15T12:00:00Z"));
+        assert!(!drops(12, "2026-11-10T12:00:01Z") && drops(11, "2026-11-10T12:00:01Z"));
     }
 }

@@ -12,9 +12,9 @@ WITH done AS (
     FROM unnest($11::text[], $12::text[], $13::bytea[], $14::uuid[], $15::bigint[])
         AS asked (tenant, key, fingerprint, job, lifetime_ms)
     ON CONFLICT (tenant, key) DO UPDATE SET
-        fingerprint = CASE WHEN known.expires_at <= now() THEN excluded.fingerprint ELSE known.fingerprint END,
-        job = CASE WHEN known.expires_at <= now() THEN excluded.job ELSE known.job END,
-        expires_at = CASE WHEN known.expires_at <= now() THEN excluded.expires_at ELSE known.expires_at END
+        fingerprint = CASE WHEN haul.has_lapsed(known.job, known.expires_at) THEN excluded.fingerprint ELSE known.fingerprint END,
+        job = CASE WHEN haul.has_lapsed(known.job, known.expires_at) THEN excluded.job ELSE known.job END,
+        expires_at = CASE WHEN haul.has_lapsed(known.job, known.expires_at) THEN excluded.expires_at ELSE known.expires_at END
     RETURNING tenant, key, fingerprint, job
 ), fresh AS MATERIALIZED (
     SELECT asked.*

@@ -4,10 +4,10 @@
 SELECT asked.id AS "id!", job.options
 FROM unnest($1::uuid[]) AS asked (id)
 CROSS JOIN LATERAL (
-    SELECT tenant, queue, kind, options FROM haul.job WHERE id = asked.id AND id BETWEEN $2 AND $3 LIMIT 1
+    SELECT tenant, queue, kind, options FROM haul.every_job WHERE id = asked.id AND id BETWEEN $2 AND $3 LIMIT 1
 ) AS job
 LEFT JOIN LATERAL (
-    SELECT id FROM haul.outcome WHERE id = asked.id AND id BETWEEN $2 AND $3 LIMIT 1
+    SELECT id FROM haul.every_outcome WHERE id = asked.id AND id BETWEEN $2 AND $3 LIMIT 1
 ) AS outcome ON true
 WHERE outcome.id IS NULL AND job.tenant = $4
     AND ($5::text IS NULL OR job.queue = $5) AND ($6::text IS NULL OR job.kind = $6)

@@ -2,5 +2,5 @@
 SELECT asked.id AS "id!", outcome.state AS "state!"
 FROM unnest($1::uuid[]) AS asked (id)
 CROSS JOIN LATERAL (
-    SELECT state FROM haul.outcome WHERE id = asked.id AND id BETWEEN $2 AND $3 LIMIT 1
+    SELECT state FROM haul.every_outcome WHERE id = asked.id AND id BETWEEN $2 AND $3 LIMIT 1
 ) AS outcome

@@ -2,7 +2,6 @@
 
 use crate::{
     columns::IdColumn,
-    error::corrupt,
     ledger::Shared,
     load, partitions,
     pool::{Connections, ask},
@@ -12,11 +11,6 @@ use haul_core::{
     ledger::{Cancelled, Result},
 };
 use std::collections::HashMap;
-
-/// An outcome stood in the way and then was not there: only a dropped partition does that.
-#[derive(Debug, thiserror::Error)]
-#[error("the outcome of job {0} cannot be read")]
-struct Vanished(JobId);
 
 pub(crate) async fn cancel(ledger: &Shared, tenant: &Tenant, ids: &[JobId], at: Timestamp) -> Result<Vec<Cancelled>> {
     let answer = send(&ledger.connections, tenant, ids, at).await;
@@ -37,7 +31,8 @@ pub(crate) async fn cancel(ledger: &Shared, tenant: &Tenant, ids: &[JobId], at: 
                 states.insert(*id, haul_core::FinalState::Cancelled);
                 Cancelled::Now
             }
-            Some(_) => Cancelled::Already(*states.get(id).ok_or_else(|| corrupt(Vanished(*id)))?),
+            // An outcome stood in the way and then was not there: its day was dropped meanwhile.
+            Some(_) => states.get(id).map_or(Cancelled::Unknown, |state| Cancelled::Already(*state)),
         });
     }
     Ok(answers)
@@ -61,7 +56,17 @@ async fn send(
             at.to_chrono(),
         )
         .fetch_all(c))?;
+        let ended_now = rows.iter().filter(|row| row.now).count();
+        let others =
+            (ended_now < part.ids.len()).then(|| part.without(rows.iter().filter(|row| row.now).map(|row| row.id)));
         found.extend(rows.into_iter().map(|row| (JobId(row.id), row.now)));
+        // Unknown, ended before, or moved to outlive their day: see `load`.
+        if let Some(others) = others {
+            let rows = ask!(connections, c => {
+                sqlx::query_file!("sql/cancel_kept.sql", tenant.as_str(), &others, at.to_chrono()).fetch_all(c)
+            })?;
+            found.extend(rows.into_iter().map(|row| (JobId(row.id), row.now)));
+        }
     }
     Ok(found)
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use haul_core::{Job, JobId};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The columns of `haul.job`, a row per job, sorted by id, so that two batches with the same rows never deadlock.
@@ -68,6 +69,12 @@ impl IdColumn {
         ids.dedup();
         let (low, high) = (*ids.first()?, *ids.last()?);
         Some(Self { ids, low, high })
+    }
+
+    /// Those that are not among these.
+    pub(crate) fn without(&self, found: impl Iterator<Item = Uuid>) -> Vec<Uuid> {
+        let found: HashSet<Uuid> = found.collect();
+        self.ids.iter().copied().filter(|id| !found.contains(id)).collect()
     }
 
     /// The ids of the latest two days, and the older ones.

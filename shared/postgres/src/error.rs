@@ -54,6 +54,17 @@ pub(crate) fn wants_partition(error: &LedgerError) -> bool {
     refusal.code().as_deref() == Some("23514") && refusal.constraint().is_none()
 }
 
+/// Whether a statement of maintenance gave up because others hold what it wants, or was taken away from under it.
+pub(crate) fn is_in_the_way(error: &LedgerError) -> bool {
+    let (LedgerError::Contended(source) | LedgerError::Unavailable(source) | LedgerError::Corrupt(source)) = error
+    else {
+        return false;
+    };
+    let Some(sqlx::Error::Database(refusal)) = source.downcast_ref::<sqlx::Error>() else { return false };
+    // Lock not available, deadlock, canceled, undefined table.
+    matches!(refusal.code().as_deref(), Some("55P03" | "40P01" | "57014" | "42P01"))
+}
+
 /// Whether a row was refused because another has its key.
 pub(crate) fn is_duplicate(error: &LedgerError) -> bool {
     let LedgerError::Refused(source) = error else { return false };

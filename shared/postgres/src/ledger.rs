@@ -11,18 +11,19 @@ use crate::{
     partitions,
     pool::{Connections, ask},
     queues::{self, Queues},
-    receipts, record,
+    receipts, record, retention,
     transaction::OwnPool,
     unsettled,
 };
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use haul_core::{
-    FinalState, JobId, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
+    FinalState, JobId, Ledger, Maintenance, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
     ledger::{
         BatchAccepted, BatchRecorded, Cancelled, Filter, Loaded, NewJob, Page, ProcessInfo, QueueInfo, Receipt,
         ReceiptId, Record, Result, Transactions, UnsettledPage,
     },
+    maintenance::{Progress, Retained, Retention},
     outcome::JobRecord,
 };
 use sqlx::postgres::PgConnectOptions;
@@ -186,5 +187,25 @@ impl Ledger for PostgresLedger {
         };
         let transactions: Arc<OwnPool> = self.transactions.get_or_init(open).clone();
         Some(transactions)
+    }
+}
+
+#[async_trait]
+impl Maintenance for PostgresLedger {
+    async fn retain(&self, retention: &Retention) -> Result<Retained> {
+        let now = self.now().await?;
+        retention::retain(&self.shared.connections, retention, now).await
+    }
+
+    async fn erase_payloads(&self, before: Timestamp) -> Result<Progress> {
+        retention::erase_payloads(&self.shared.connections, before).await
+    }
+
+    async fn expire_keys(&self, limit: usize) -> Result<Progress> {
+        retention::expire_keys(&self.shared.connections, limit).await
+    }
+
+    async fn analyze(&self) -> Result<Progress> {
+        retention::analyze(&self.shared.connections).await
     }
 }

@@ -30,6 +30,7 @@ mod pool;
 mod queues;
 mod receipts;
 mod record;
+mod retention;
 mod rows;
 mod schedules;
 mod transaction;

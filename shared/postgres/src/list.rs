@@ -10,6 +10,7 @@ use crate::{
     unsettled::successor,
 };
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use haul_core::{
     Failure, FinalState, JobId, Outcome, Tenant,
     ledger::{Filter, Page, Result, StateFilter},
@@ -245,8 +246,48 @@ impl Search<'_> {
 async fn records(connections: &Connections, tenant: &Tenant, ids: &[Uuid]) -> Result<HashMap<JobId, JobRecord>> {
     let mut records = HashMap::with_capacity(ids.len());
     let Some(ids) = IdColumn::of(ids.iter().copied().map(JobId)) else { return Ok(records) };
-    let rows = sqlx::query_file!("sql/job_records.sql", tenant.as_str(), &ids.ids, ids.low, ids.high);
-    for row in ask!(connections, c => rows.fetch_all(c))? {
+    let rows = sqlx::query_file_as!(Row, "sql/job_records.sql", tenant.as_str(), &ids.ids, ids.low, ids.high);
+    let mut rows = ask!(connections, c => rows.fetch_all(c))?;
+    if rows.len() < ids.ids.len() {
+        // Unknown, or outliving its day: see `load`.
+        let missing = ids.without(rows.iter().map(|row| row.id));
+        let kept = sqlx::query_file_as!(Row, "sql/job_records_kept.sql", tenant.as_str(), &missing);
+        rows.extend(ask!(connections, c => kept.fetch_all(c))?);
+    }
+    for row in rows {
+        records.insert(JobId(row.id), row.decode()?);
+    }
+    Ok(records)
+}
+
+/// A job with everything, and the latest of its failures.
+struct Row {
+    id: Uuid,
+    run_at: DateTime<Utc>,
+    priority: i16,
+    tenant: String,
+    queue: String,
+    kind: String,
+    payload: Vec<u8>,
+    options: Option<String>,
+    state: Option<i16>,
+    attempt: Option<i32>,
+    finished_at: Option<DateTime<Utc>>,
+    result: Option<Vec<u8>>,
+    error: Option<String>,
+    error_detail: Option<String>,
+    failures: Option<i64>,
+    failed_attempt: Option<i32>,
+    failed_at: Option<DateTime<Utc>>,
+    retry_at: Option<DateTime<Utc>>,
+    failed_error: Option<String>,
+    failed_detail: Option<String>,
+    crashed: Option<bool>,
+}
+
+impl Row {
+    fn decode(self) -> Result<JobRecord> {
+        let row = self;
         let id = row.id;
         let outcome = match (row.state, row.attempt, row.finished_at) {
             (Some(state), Some(attempt), Some(finished_at)) => Some(Outcome {
@@ -278,13 +319,11 @@ async fn records(connections: &Connections, tenant: &Tenant, ids: &[Uuid]) -> Re
             payload: row.payload,
             options: row.options,
         };
-        let record = JobRecord {
+        Ok(JobRecord {
             job: job.decode()?,
             failure_count: row.failures.map_or(Ok(0), |failures| rows::count(id, failures))?,
             failures: failure.into_iter().collect(),
             outcome,
-        };
-        records.insert(JobId(id), record);
+        })
     }
-    Ok(records)
 }

@@ -46,14 +46,24 @@ async fn send(ledger: &Shared, batch: &Batch<'_>, owner: ProcessId) -> Result<Ba
     if let Some(unknown) = ledger.queues.unknown_of(follow_ups) {
         return send_and_register(ledger, unknown, batch, owner).await;
     }
+    let mut stays = write(ledger, batch, owner).await?;
+    let left = batch.left(&stays);
+    if !left.is_empty() {
+        let left = Batch::of(&left)?;
+        stays.extend(ask!(ledger.connections, c => left.write_kept(c, owner))?);
+    }
+    Ok(batch.answer(&stays))
+}
+
+/// Writes what is of jobs in their days' partitions. Returns what stays.
+async fn write(ledger: &Shared, batch: &Batch<'_>, owner: ProcessId) -> Result<HashSet<Slot>> {
     if batch.is_plain() && !ledger.stale.is_called_for() {
         let stays = ask!(ledger.connections, c => batch.write_outcomes(c));
         if !ledger.stale.is_taught_by(&stays) {
-            return Ok(batch.answer(&stays?));
+            return stays;
         }
     }
-    let stays = ask!(ledger.connections, c => batch.write(c, owner))?;
-    Ok(batch.answer(&stays))
+    ask!(ledger.connections, c => batch.write(c, owner))
 }
 
 /// A transaction that makes what its follow-ups name known.
@@ -101,7 +111,12 @@ async fn write_and_register(
     if let Some(unknown) = &unknown {
         in_time(patience, unknown.wait_for_turn(connection)).await?;
     }
-    let stays = in_time(patience, batch.write(connection, owner)).await?;
+    let mut stays = in_time(patience, batch.write(connection, owner)).await?;
+    let left = batch.left(&stays);
+    if !left.is_empty() {
+        let left = Batch::of(&left)?;
+        stays.extend(in_time(patience, left.write_kept(connection, owner)).await?);
+    }
     let registered = match unknown {
         Some(unknown) => Some(unknown.register(connection, patience, batch.follow_ups_of(&stays)).await?),
         None => None,
@@ -254,6 +269,52 @@ impl<'a> Batch<'a> {
             owner.0,
             self.low,
             self.high,
+            &failures.tenants as &[&str],
+            &failures.crashed,
+        );
+        let rows = rows.fetch_all(connection).await?;
+        Ok(rows.into_iter().map(|row| (row.job, row.attempt)).collect())
+    }
+
+    /// Those that did not stay where they were written first: stale, or of jobs that outlive their day. A job that is
+    /// moved while its record waits for the move is not written in its old place, and found in its new one then.
+    fn left(&self, stays: &HashSet<Slot>) -> Vec<Record> {
+        let left = self.records.iter().zip(&self.slots);
+        let left = left.filter(|(_, slot)| slot.is_some() && !has_stayed(slot, stays));
+        left.map(|(record, _)| record.clone()).collect()
+    }
+
+    /// Writes records of jobs that outlive their day. Returns the slots of those that stay.
+    async fn write_kept(&self, connection: &mut PgConnection, owner: ProcessId) -> sqlx::Result<HashSet<Slot>> {
+        let Self { outcomes, failures, follow_ups, .. } = self;
+        let (of_jobs, of_attempts): (Vec<Uuid>, Vec<i32>) = self.of.iter().copied().unzip();
+        let rows = sqlx::query_file!(
+            "sql/record_kept.sql",
+            &outcomes.ids,
+            &outcomes.ats,
+            &outcomes.attempts,
+            &outcomes.states,
+            &outcomes.tenants as &[&str],
+            &outcomes.results as &[Option<&[u8]>],
+            &outcomes.errors as &[Option<&str>],
+            &outcomes.details as &[Option<&str>],
+            &failures.jobs,
+            &failures.attempts,
+            &failures.ats,
+            &failures.retry_ats,
+            &failures.errors as &[&str],
+            &failures.details as &[Option<&str>],
+            &follow_ups.ids,
+            &follow_ups.run_ats,
+            &follow_ups.priorities,
+            &follow_ups.tenants as &[&str],
+            &follow_ups.queues as &[&str],
+            &follow_ups.kinds as &[&str],
+            &follow_ups.payloads as &[&[u8]],
+            &follow_ups.options as &[Option<String>],
+            &of_jobs,
+            &of_attempts,
+            owner.0,
             &failures.tenants as &[&str],
             &failures.crashed,
         );

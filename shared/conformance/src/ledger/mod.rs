@@ -27,6 +27,7 @@ mod stage;
 pub mod unsettled;
 
 pub use stage::Stage;
+pub(crate) use stage::{keyed, plain, tenant};
 
 use async_trait::async_trait;
 use haul_core::Ledger;

@@ -15,6 +15,11 @@ mod endpoints {
     haul_conformance::endpoints_tests!(EndpointStores(|reference| reference as _));
 }
 
+mod maintenance {
+    use crate::worlds::Maintained;
+    haul_conformance::maintenance_tests!(Maintained(|reference| reference as _));
+}
+
 mod dispatch {
     use crate::worlds::Dispatches;
     haul_conformance::dispatch_tests!(Dispatches(|reference| reference as _));

@@ -4,6 +4,7 @@ mod accepted;
 mod broken_dispatch;
 mod broken_endpoints;
 mod broken_ledger;
+mod broken_maintenance;
 mod broken_pace;
 mod broken_schedules;
 mod pace;

@@ -4,10 +4,11 @@ use crate::{
     broken_dispatch::{BrokenDispatch, Defect as D},
     broken_endpoints::{BrokenEndpoints, Defect as E},
     broken_ledger::{BrokenLedger, Defect as L},
+    broken_maintenance::{BrokenMaintenance, Defect as M},
     broken_schedules::{BrokenSchedules, Defect as S},
-    worlds::{Dispatches, EndpointStores, Ledgers, ScheduleStores},
+    worlds::{Dispatches, EndpointStores, Ledgers, Maintained, ScheduleStores},
 };
-use haul_conformance::{Promise, dispatch, endpoints, ledger, run, schedules};
+use haul_conformance::{Promise, dispatch, endpoints, ledger, maintenance, run, schedules};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -44,6 +45,13 @@ fn breaks_endpoints(defect: E, names: &[&str]) {
     all_are_broken(endpoints::PROMISES, names, async || {
         let wrap = move |reference| Arc::new(BrokenEndpoints::new(reference, defect)) as _;
         endpoints::Stage::new(Arc::new(EndpointStores(wrap))).await
+    });
+}
+
+fn breaks_maintenance(defect: M, names: &[&str]) {
+    all_are_broken(maintenance::PROMISES, names, async || {
+        let wrap = move |reference| Arc::new(BrokenMaintenance::new(reference, defect)) as _;
+        maintenance::Stage::new(Arc::new(Maintained(wrap))).await
     });
 }
 
@@ -295,6 +303,31 @@ rejected! { breaks_endpoints:
     ];
     a_store_that_stays_failing_when_edited = E::StaysFailingWhenEdited => [
         "report::an_edit_ends_the_time_of_failing_and_enables_again",
+    ];
+}
+
+rejected! { breaks_maintenance:
+    a_retention_that_drops_what_is_unfinished = M::DropsWhatIsUnfinished => [
+        "outlive::an_unfinished_job_is_never_dropped",
+        "outlive::what_outlives_its_day_is_recorded_like_any_other",
+        "crowd::jobs_are_seen_at_every_moment_while_their_day_is_closed_and_dropped",
+    ];
+    a_retention_that_drops_young_days = M::DropsYoungDays => ["retain::days_are_kept_for_as_long_as_asked"];
+    a_retention_that_never_drops = M::NeverDrops => [
+        "retain::a_day_is_dropped_with_all_its_jobs",
+        "retain::a_key_lapses_with_its_job",
+        "outlive::what_outlived_its_day_is_deleted_in_its_own_time",
+    ];
+    a_retention_that_closes_no_day = M::NeverCloses => ["retain::nothing_new_is_accepted_into_a_closed_day"];
+    a_retention_that_never_ends = M::NeverEnds => ["retain::an_empty_ledger_has_nothing_to_retain"];
+    an_erasure_that_only_says_so = M::KeepsPayloads => ["erase::payloads_results_and_details_are_erased"];
+    an_erasure_of_what_has_not_ended = M::ErasesWhatIsUnfinished => ["erase::what_has_not_ended_keeps_its_payload"];
+    an_erasure_of_young_payloads = M::ErasesYoungPayloads => ["erase::younger_payloads_are_left_alone"];
+    a_maintenance_that_keeps_expired_keys = M::KeepsExpiredKeys => [
+        "erase::expired_keys_are_forgotten_within_the_limit",
+    ];
+    a_maintenance_that_does_more_than_asked = M::ForgetsMoreKeysThanAsked => [
+        "erase::expired_keys_are_forgotten_within_the_limit",
     ];
 }
 

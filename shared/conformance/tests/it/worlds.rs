@@ -5,10 +5,11 @@ use haul_conformance::{
     dispatch::{DispatchHarness, DispatchWorld},
     endpoints::{EndpointsHarness, EndpointsWorld},
     ledger::{LedgerHarness, LedgerWorld},
+    maintenance::{MaintenanceHarness, MaintenanceWorld},
     reference::{ReferenceDispatch, ReferenceLedger},
     schedules::{SchedulesHarness, SchedulesWorld},
 };
-use haul_core::{Clock, Dispatch, Endpoints, Ledger, Schedules};
+use haul_core::{Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules};
 use std::{sync::Arc, time::Duration};
 
 /// Makes ledgers: the reference, as the function wraps it.
@@ -66,6 +67,41 @@ impl DispatchWorld for DispatchOver {
     }
     async fn lose(&self) {
         self.reference.lose();
+    }
+}
+
+/// Makes ledgers with maintenance: the reference, its maintenance as the function wraps it.
+pub(crate) struct Maintained<W>(pub(crate) W);
+
+struct MaintenanceOver {
+    reference: Arc<ReferenceLedger>,
+    maintenance: Arc<dyn Maintenance>,
+}
+
+#[async_trait]
+impl<W> MaintenanceHarness for Maintained<W>
+where
+    W: Fn(Arc<ReferenceLedger>) -> Arc<dyn Maintenance> + Send + Sync + 'static,
+{
+    async fn fresh(&self) -> Arc<dyn MaintenanceWorld> {
+        let reference = Arc::new(ReferenceLedger::new(Arc::new(Clock::new())));
+        Arc::new(MaintenanceOver { maintenance: (self.0)(reference.clone()), reference })
+    }
+}
+
+#[async_trait]
+impl LedgerWorld for MaintenanceOver {
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.reference.clone()
+    }
+    async fn age(&self, by: Duration) {
+        self.reference.age(by);
+    }
+}
+
+impl MaintenanceWorld for MaintenanceOver {
+    fn maintenance(&self) -> Arc<dyn Maintenance> {
+        self.maintenance.clone()
     }
 }
 

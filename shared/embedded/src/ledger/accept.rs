@@ -2,7 +2,7 @@
 
 use super::{
     error::ledger_error,
-    job, keys, queues, receipts,
+    job, keys, queues, receipts, retention,
     rows::hex,
     writer::{Tx, Writer},
 };
@@ -40,7 +40,7 @@ pub(super) async fn accept(
     Ok(BatchAccepted { jobs: measured.answers, receipt })
 }
 
-/// Stores jobs of known queues with one receipt; `None` when there are none.
+/// Stores jobs of known queues with one receipt; `None` when there are none. Refused, the transaction is to be dropped.
 pub(super) async fn store(
     tx: &mut Tx<'_>,
     mut jobs: Vec<&Job>,
@@ -53,6 +53,7 @@ pub(super) async fn store(
     let (Some(first), Some(last)) = (jobs.first().map(|job| job.id), jobs.last().map(|job| job.id)) else {
         return Ok(None);
     };
+    retention::refuse_late(tx, jobs.iter().map(|job| job.id)).await?;
     job::insert(&mut tx.conn, &jobs).await?;
     let late: Vec<&JobId> = jobs.iter().map(|job| &job.id).take_while(|id| **id < tx.closed_through).collect();
     if !late.is_empty() {

@@ -9,8 +9,8 @@ use sqlx::SqliteConnection;
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// Expired keys that are deleted at a time.
-const FORGET_MAX: i64 = 5_000;
+/// Expired keys that are deleted in passing.
+pub(super) const FORGET_MAX: usize = 5_000;
 
 /// A batch, measured against the keys that are known.
 pub(super) struct Measured<'a> {
@@ -94,6 +94,7 @@ pub(super) async fn take_one(
     Ok(Accepted::New)
 }
 
+/// The keys that are not free. One whose job was dropped is: jobs of closed days are looked for.
 async fn known(
     conn: &mut SqliteConnection,
     keys: impl Iterator<Item = (&str, &Idempotency)>,
@@ -106,9 +107,11 @@ async fn known(
         });
     }
     let now = now.as_ms();
+    let retention = sqlx::query_file!("sql/retention.sql").fetch_one(&mut *conn).await.map_err(ledger_error)?;
+    let closed_before = retention.closed_before;
     let mut known = HashMap::new();
     for chunk in asked.chunks() {
-        let query = sqlx::query_file!("sql/keys_known.sql", chunk.rows, chunk.data, now);
+        let query = sqlx::query_file!("sql/keys_known.sql", chunk.rows, chunk.data, now, closed_before);
         for row in query.fetch_all(&mut *conn).await.map_err(ledger_error)? {
             known.insert((row.tenant, row.key), Known { fingerprint: row.fingerprint, job: JobId(row.job) });
         }
@@ -134,11 +137,12 @@ pub(super) async fn take(conn: &mut SqliteConnection, taken: Vec<Taken<'_>>) -> 
     Ok(())
 }
 
-/// Deletes some of the keys that have expired; they are not in the way, but they take room.
-pub(super) async fn forget(writer: &Writer, now: Timestamp) -> Result<()> {
+/// Deletes some of the keys that have expired; they are not in the way, but they take room. Returns how many.
+pub(super) async fn forget(writer: &Writer, now: Timestamp, limit: usize) -> Result<u64> {
     let mut tx = writer.begin().await?;
-    let now = now.as_ms();
-    let forget = sqlx::query_file!("sql/keys_forget.sql", now, FORGET_MAX);
-    forget.execute(&mut tx.conn).await.map_err(ledger_error)?;
-    tx.commit().await
+    let (now, limit) = (now.as_ms(), i64::try_from(limit).unwrap_or(i64::MAX));
+    let forget = sqlx::query_file!("sql/keys_forget.sql", now, limit);
+    let forgotten = forget.execute(&mut tx.conn).await.map_err(ledger_error)?.rows_affected();
+    tx.commit().await?;
+    Ok(forgotten)
 }

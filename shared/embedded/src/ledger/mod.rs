@@ -21,6 +21,7 @@ mod open;
 mod queues;
 mod receipts;
 mod record;
+mod retention;
 mod rows;
 mod schedules;
 mod unsettled;
@@ -31,11 +32,12 @@ pub use open::OpenError;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use haul_core::{
-    Clock, JobId, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
+    Clock, JobId, Ledger, Maintenance, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
     ledger::{
         BatchAccepted, BatchRecorded, Cancelled, Filter, Loaded, NewJob, Page, ProcessInfo, QueueInfo, Receipt,
         ReceiptId, Record, Result, UnsettledPage,
     },
+    maintenance::{Progress, Retained, Retention},
     outcome::{FinalState, JobRecord},
 };
 use sqlx::sqlite::SqlitePool;
@@ -130,7 +132,7 @@ impl Ledger for SqliteLedger {
 
     async fn close_minutes(&self) -> Result<u64> {
         let now = self.clock.now();
-        keys::forget(&self.writer, now).await?;
+        keys::forget(&self.writer, now, keys::FORGET_MAX).await?;
         close::close_minutes(&self.writer, now).await
     }
 
@@ -142,5 +144,25 @@ impl Ledger for SqliteLedger {
     /// Silent for ever: nobody else can commit.
     fn events(&self) -> BoxStream<'static, ()> {
         stream::pending().boxed()
+    }
+}
+
+#[async_trait]
+impl Maintenance for SqliteLedger {
+    async fn retain(&self, retention: &Retention) -> Result<Retained> {
+        retention::retain(&self.writer, retention, self.clock.now()).await
+    }
+
+    async fn erase_payloads(&self, before: Timestamp) -> Result<Progress> {
+        retention::erase_payloads(&self.writer, before).await
+    }
+
+    async fn expire_keys(&self, limit: usize) -> Result<Progress> {
+        retention::expire_keys(&self.writer, limit, self.clock.now()).await
+    }
+
+    /// Nothing to do: every statement says itself in which order it reads, and by which index.
+    async fn analyze(&self) -> Result<Progress> {
+        Ok(Progress::default())
     }
 }

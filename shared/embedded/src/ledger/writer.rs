@@ -34,8 +34,21 @@ pub(super) struct Open {
     pub(super) kinds: HashMap<Tenant, HashMap<Queue, HashSet<Kind>>>,
     /// Below this id every unsettled job is a straggler.
     pub(super) closed_through: JobId,
+    /// How far retention has come.
+    pub(super) retention: Retention,
     /// Minutes of which stragglers have ended since minutes were last closed.
     pub(super) ended_minutes: BTreeSet<i64>,
+}
+
+/// How far retention has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retention {
+    /// No new job before this id is accepted any more.
+    pub(super) closed_before: JobId,
+    /// Where deleting goes on.
+    pub(super) deleted_before: JobId,
+    /// Where erasing goes on.
+    pub(super) erased_before: JobId,
 }
 
 /// A write transaction. Dropped, it is rolled back.
@@ -87,7 +100,14 @@ impl Open {
             kinds.entry(tenant).or_default().entry(queue).or_default().insert(kind);
         }
         let closing = sqlx::query_file!("sql/closed_through.sql").fetch_one(&mut conn).await.map_err(ledger_error)?;
-        Ok(Self { conn, kinds, closed_through: JobId(closing.closed_through), ended_minutes: BTreeSet::new() })
+        let row = sqlx::query_file!("sql/retention.sql").fetch_one(&mut conn).await.map_err(ledger_error)?;
+        let retention = Retention {
+            closed_before: JobId(row.closed_before),
+            deleted_before: JobId(row.deleted_before),
+            erased_before: JobId(row.erased_before),
+        };
+        let closed_through = JobId(closing.closed_through);
+        Ok(Self { conn, kinds, closed_through, retention, ended_minutes: BTreeSet::new() })
     }
 }
 

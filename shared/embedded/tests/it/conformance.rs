@@ -5,9 +5,10 @@ use haul_conformance::{
     dispatch::{DispatchHarness, DispatchWorld},
     endpoints::{EndpointsHarness, EndpointsWorld},
     ledger::{LedgerHarness, LedgerWorld},
+    maintenance::{MaintenanceHarness, MaintenanceWorld},
     schedules::{SchedulesHarness, SchedulesWorld},
 };
-use haul_core::{Clock, Dispatch, Endpoints, Ledger, Schedules};
+use haul_core::{Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules};
 use haul_embedded::{MemoryDispatch, SqliteLedger};
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{sync::Arc, time::Duration};
@@ -49,8 +50,21 @@ impl EndpointsHarness for Sqlite {
     }
 }
 
+#[async_trait]
+impl MaintenanceHarness for Sqlite {
+    async fn fresh(&self) -> Arc<dyn MaintenanceWorld> {
+        Arc::new(SqliteWorld::new().await)
+    }
+}
+
 impl EndpointsWorld for SqliteWorld {
     fn endpoints(&self) -> Arc<dyn Endpoints> {
+        self.ledger.clone()
+    }
+}
+
+impl MaintenanceWorld for SqliteWorld {
+    fn maintenance(&self) -> Arc<dyn Maintenance> {
         self.ledger.clone()
     }
 }
@@ -119,6 +133,11 @@ mod schedules {
 mod endpoints {
     use super::Sqlite;
     haul_conformance::endpoints_tests!(Sqlite);
+}
+
+mod maintenance {
+    use super::Sqlite;
+    haul_conformance::maintenance_tests!(Sqlite);
 }
 
 mod dispatch {

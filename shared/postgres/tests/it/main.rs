@@ -6,6 +6,7 @@ mod enqueueing;
 mod exclusive;
 mod migrating;
 mod partitions;
+mod retention;
 mod transactions;
 mod world;
 
@@ -22,4 +23,9 @@ mod schedules {
 mod endpoints {
     use crate::world::PostgresHarness;
     haul_conformance::endpoints_tests!(PostgresHarness);
+}
+
+mod maintenance {
+    use crate::world::PostgresHarness;
+    haul_conformance::maintenance_tests!(PostgresHarness);
 }

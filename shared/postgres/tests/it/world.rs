@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use haul_conformance::{
     endpoints::{EndpointsHarness, EndpointsWorld},
     ledger::{LedgerHarness, LedgerWorld},
+    maintenance::{MaintenanceHarness, MaintenanceWorld},
     schedules::{SchedulesHarness, SchedulesWorld},
 };
 use haul_core::{
-    Endpoints, Job, JobId, JobOptions, Kind, Ledger, Priority, ProcessId, Queue, Schedules, Tenant,
+    Endpoints, Job, JobId, JobOptions, Kind, Ledger, Maintenance, Priority, ProcessId, Queue, Schedules, Tenant,
     ledger::{Entry, NewJob, Record},
 };
 use haul_postgres::{PostgresLedger, PostgresOptions, migrate};
@@ -55,8 +56,21 @@ impl EndpointsHarness for PostgresHarness {
     }
 }
 
+#[async_trait]
+impl MaintenanceHarness for PostgresHarness {
+    async fn fresh(&self) -> Arc<dyn MaintenanceWorld> {
+        Arc::new(World::new().await)
+    }
+}
+
 impl EndpointsWorld for World {
     fn endpoints(&self) -> Arc<dyn Endpoints> {
+        self.handle()
+    }
+}
+
+impl MaintenanceWorld for World {
+    fn maintenance(&self) -> Arc<dyn Maintenance> {
         self.handle()
     }
 }
@@ -112,6 +126,17 @@ impl World {
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let statement = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
         statement.fetch_one(&mut self.connection().await).await.expect("a number comes back")
+    }
+
+    /// Waits until a statement gives a number above zero.
+    pub(crate) async fn wait_for(&self, sql: &str) {
+        for _ in 0..1_000 {
+            if self.number(sql).await > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it did not come true: {sql}");
     }
 
     /// A session of its own.

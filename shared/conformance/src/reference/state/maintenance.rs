@@ -17,11 +17,9 @@ impl State {
             self.closed_before = Some(open_from);
             retained.days_closed = 1;
         }
-        let (keeps_from, ended_before) = (retention.keeps_from(now), now.minus(retention.grace));
-        let due = self
-            .jobs
-            .range(..keeps_from)
-            .filter(|(_, stored)| stored.outcome.as_ref().is_some_and(|outcome| outcome.finished_at < ended_before));
+        let due = self.jobs.range(..retention.keeps_from(now)).filter(|(id, stored)| {
+            stored.outcome.as_ref().is_some_and(|outcome| retention.drops(**id, outcome.finished_at, now))
+        });
         let due: Vec<JobId> = due.map(|(id, _)| *id).take(STEP_MAX + 1).collect();
         for id in due.iter().take(STEP_MAX) {
             self.jobs.remove(id);

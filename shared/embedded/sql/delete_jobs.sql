@@ -1,0 +1,2 @@
+-- Deletes jobs. ?1: their ids, a JSON array of hex.
+DELETE FROM job WHERE id IN (SELECT unhex(value) FROM json_each(?1))
