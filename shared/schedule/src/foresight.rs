@@ -90,7 +90,10 @@ mod tests {
     use super::*;
     use crate::{DstSpec, ScheduleSpec};
 
-    fn foreseen(spec: &ScheduleSpec, from: &str, count: usize) -> (Vec<(String, Occasion)>, Vec<(String, Occasion)>) {
+    /// Nominal times, with what clocks do then.
+    type Shown = Vec<(String, Occasion)>;
+
+    fn foreseen(spec: &ScheduleSpec, from: &str, count: usize) -> (Shown, Shown) {
         let from = TickName::of_instant(from.parse().unwrap());
         let Foresight { fires, left_out } = spec.validate().unwrap().foresee(&from, count);
         let shown =
