@@ -77,6 +77,7 @@ pub(crate) async fn run(
         };
         if parts.scheduler {
             begun.push(scheduler::role(process, stores, doors.mint().clone()));
+            begun.extend(scheduler::maintenance(process, stores, doors.mint().clone(), config)?);
             if !parts.worker {
                 begun.push(scheduler::repair(process, stores, &config.repair));
             }

@@ -12,7 +12,7 @@ use crate::{
     upkeep::{DutyError, sync_clock},
 };
 use haul_core::{
-    Clock, Dispatch, Endpoints, Ledger, Maintenance, Pace, Readiness, Schedules, dispatch::DispatchError,
+    Clock, Dispatch, Endpoints, Ledger, Maintenance, Pace, Readiness, Schedules, Statistics, dispatch::DispatchError,
     pace::FallbackPace,
 };
 use haul_embedded::{MemoryDispatch, MemoryPace, SqliteLedger};
@@ -69,6 +69,8 @@ pub struct Stores {
     pub schedules: Arc<dyn Schedules>,
     /// The endpoints of webhooks beside it.
     pub endpoints: Arc<dyn Endpoints>,
+    /// What is counted of the jobs by the hour.
+    pub statistics: Arc<dyn Statistics>,
     /// What keeps it from growing for ever.
     pub maintenance: Arc<dyn Maintenance>,
     /// The hint.
@@ -83,6 +85,25 @@ pub struct Stores {
 pub(crate) type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Stores {
+    /// All ports of one ledger.
+    fn over<L: Ledger + Schedules + Endpoints + Maintenance + Statistics>(
+        ledger: Arc<L>,
+        dispatch: Arc<dyn Dispatch>,
+        pace: Arc<dyn Pace>,
+        clock: Arc<Clock>,
+    ) -> Self {
+        Self {
+            schedules: ledger.clone(),
+            endpoints: ledger.clone(),
+            statistics: ledger.clone(),
+            maintenance: ledger.clone(),
+            ledger,
+            dispatch,
+            pace,
+            clock,
+        }
+    }
+
     /// Opens both, waiting for those that are not there yet.
     pub(crate) async fn open(
         plan: &Plan,
@@ -95,18 +116,7 @@ impl Stores {
                 let running = directory.join(RUNNING_FILE);
                 let dispatch = Arc::new(MemoryDispatch::with_running_file(clock.clone(), running));
                 let pace = Arc::new(MemoryPace::default());
-                Ok((
-                    Self {
-                        schedules: ledger.clone(),
-                        endpoints: ledger.clone(),
-                        maintenance: ledger.clone(),
-                        ledger,
-                        dispatch,
-                        pace,
-                        clock,
-                    },
-                    None,
-                ))
+                Ok((Self::over(ledger, dispatch, pace, clock), None))
             }
             Plan::PostgresAlone(database) => {
                 let ledger = postgres(database, true, &clock, readiness).await?;
@@ -115,18 +125,7 @@ impl Stores {
                 door.open(Arc::new(MemoryDispatch::new(clock.clone())));
                 let watch = watch(lock, ledger.clone(), door.clone(), clock.clone(), readiness.clone());
                 let pace = Arc::new(MemoryPace::default());
-                Ok((
-                    Self {
-                        schedules: ledger.clone(),
-                        endpoints: ledger.clone(),
-                        maintenance: ledger.clone(),
-                        ledger,
-                        dispatch: door,
-                        pace,
-                        clock,
-                    },
-                    Some(Box::pin(watch)),
-                ))
+                Ok((Self::over(ledger, door, pace, clock), Some(Box::pin(watch))))
             }
             Plan::Production { database, redis, migrate } => {
                 let ledger = postgres(database, *migrate, &clock, readiness).await?;
@@ -134,19 +133,7 @@ impl Stores {
                 let connect = || RedisDispatch::connect(redis, Timeouts::default());
                 let dispatch = until_reached(target, CONNECT_MAX, connect).await.map_err(OpenError::Redis)?;
                 let pace = FallbackPace::new(Arc::new(dispatch.pace()), Arc::new(MemoryPace::default()));
-                let (dispatch, pace) = (Arc::new(dispatch), Arc::new(pace));
-                Ok((
-                    Self {
-                        schedules: ledger.clone(),
-                        endpoints: ledger.clone(),
-                        maintenance: ledger.clone(),
-                        ledger,
-                        dispatch,
-                        pace,
-                        clock,
-                    },
-                    None,
-                ))
+                Ok((Self::over(ledger, Arc::new(dispatch), Arc::new(pace), clock), None))
             }
         }
     }

@@ -71,6 +71,8 @@ pub(crate) struct State {
     refreshed_at: Option<Instant>,
     passed_on: HashMap<QueueRef, Instant>,
     backoff: Backoff,
+    /// Busy slots, as the gauge was told last.
+    busy_told: f64,
 }
 
 impl State {
@@ -83,6 +85,7 @@ impl State {
             refreshed_at: None,
             passed_on: HashMap::new(),
             backoff: Backoff::default(),
+            busy_told: 0.0,
         }
     }
 }
@@ -169,8 +172,10 @@ impl Pump {
     /// How many tickets may be claimed now.
     fn room(&mut self, now: Instant) -> usize {
         let counts = self.claims.counts();
+        // By the difference: another worker of this process may have its share in the gauge.
         #[expect(clippy::cast_precision_loss, reason = "at most 100,000 slots")]
-        self.meters.slots_busy.set(counts.running as f64);
+        let busy = counts.running as f64;
+        self.meters.slots_busy.increment(busy - std::mem::replace(&mut self.state.busy_told, busy));
         let ahead = self.state.pace.ahead(self.claims.ended(), now);
         let used = counts.unstarted + counts.running;
         let free = (self.slots + ahead).saturating_sub(used);

@@ -148,6 +148,10 @@ impl Schedules for FaultyLedger {
         self.up()?;
         self.schedules.create(new, schedules_max).await
     }
+    async fn create_once(&self, new: &NewSchedule) -> ledger::Result<bool> {
+        self.up()?;
+        self.schedules.create_once(new).await
+    }
     async fn get(&self, key: &ScheduleRef) -> ledger::Result<Option<Schedule>> {
         self.up()?;
         self.schedules.get(key).await

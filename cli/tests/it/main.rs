@@ -7,6 +7,7 @@ mod embedded;
 mod failover;
 mod faults;
 mod health;
+mod maintenance;
 mod postgres_alone;
 mod production;
 mod scheduler;

@@ -44,6 +44,9 @@ impl Schedules for Faulty {
     async fn create(&self, new: &NewSchedule, schedules_max: usize) -> Result<Created> {
         self.inner.create(new, schedules_max).await
     }
+    async fn create_once(&self, new: &NewSchedule) -> Result<bool> {
+        self.inner.create_once(new).await
+    }
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>> {
         self.inner.get(key).await
     }

@@ -30,6 +30,9 @@ impl Schedules for SchedulesDoor {
     async fn create(&self, new: &NewSchedule, schedules_max: usize) -> Result<Created> {
         self.behind()?.create(new, schedules_max).await
     }
+    async fn create_once(&self, new: &NewSchedule) -> Result<bool> {
+        self.behind()?.create_once(new).await
+    }
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>> {
         self.behind()?.get(key).await
     }

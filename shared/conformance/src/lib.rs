@@ -29,6 +29,7 @@ mod property;
 pub mod reference;
 mod run;
 pub mod schedules;
+pub mod statistics;
 
 pub(crate) use run::at_once;
 pub use run::{Promise, eventually, run};
@@ -66,6 +67,15 @@ macro_rules! endpoints_tests {
 macro_rules! maintenance_tests {
     ($harness:expr) => {
         $crate::__maintenance_promises! { __tests ($harness) }
+    };
+}
+
+/// Lists every promise of a ledger that counts as a test of its own. Takes an expression that makes a
+/// [`StatisticsHarness`](crate::statistics::StatisticsHarness).
+#[macro_export]
+macro_rules! statistics_tests {
+    ($harness:expr) => {
+        $crate::__statistics_promises! { __tests ($harness) }
     };
 }
 

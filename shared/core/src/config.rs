@@ -76,6 +76,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// The reconciler's settings.
     pub repair: RepairConfig,
+    /// What maintenance keeps.
+    pub maintenance: MaintenanceConfig,
     /// Whom handlers may call.
     pub outgoing: OutgoingConfig,
     /// Where payments are made.
@@ -233,6 +235,17 @@ impl PaceConfig {
         };
         PaceRules { default, hosts: self.hosts.clone() }
     }
+}
+
+/// What maintenance keeps. See `default.toml` for the meaning of each.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each is explained in default.toml, under the same name")]
+pub struct MaintenanceConfig {
+    pub schedules: bool,
+    pub keep_days: u32,
+    pub payload_days: u32,
+    pub statistics_days: u32,
 }
 
 /// A setting given on the command line: its path (`worker.lease`) and its text.
@@ -411,6 +424,9 @@ fn set(settings: &mut Table, path: &str, text: &str, named: &str) -> Result<(), 
                 Value::Integer(default) => Value::Integer(text.trim().parse().map_err(|_| {
                     ConfigError::Value(format!("{named} must be a whole number, for example {default}"))
                 })?),
+                Value::Boolean(_) => Value::Boolean(
+                    text.trim().parse().map_err(|_| ConfigError::Value(format!("{named} must be true or false")))?,
+                ),
                 _ => Value::String(text.to_owned()),
             };
             return Ok(());

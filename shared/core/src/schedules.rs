@@ -226,6 +226,11 @@ pub trait Schedules: Send + Sync + 'static {
     /// these are looked at in this order. However many create at once, no more than `schedules_max` of one tenant are there.
     async fn create(&self, new: &NewSchedule, schedules_max: usize) -> Result<Created>;
 
+    /// Creates a schedule that comes with Haul, unless this was ever called for its tenant and name before: whoever has
+    /// edited, paused or deleted it since has the last word. A schedule of somebody else's that has the name stays. Tells
+    /// whether it was created; after a lost answer, whether it was by the later call.
+    async fn create_once(&self, new: &NewSchedule) -> Result<bool>;
+
     /// A schedule by its name.
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>>;
 

@@ -28,7 +28,7 @@ pub const AUDIT_JOBS_TOTAL: &str = "haul_audit_jobs_total";
 pub const AUDIT_LAST_TIMESTAMP_SECONDS: &str = "haul_audit_last_timestamp_seconds";
 /// How long this process's last complete audit took, in seconds.
 pub const AUDIT_LAST_SECONDS: &str = "haul_audit_last_seconds";
-/// Slots of this worker in use.
+/// Slots in use, of the workers of this process.
 pub const WORKER_SLOTS_BUSY: &str = "haul_worker_slots_busy";
 /// Suspects that this worker runs, each alone in a process.
 pub const SUSPECTS_RUNNING: &str = "haul_suspects_running";
@@ -47,3 +47,7 @@ pub const SCHEDULE_PROBLEMS_TOTAL: &str = "haul_schedule_problems_total";
 pub const PACE_WAITS_TOTAL: &str = "haul_pace_waits_total";
 /// Circuit breakers of destinations that this process has changed. Labels: `to` (`open`, `closed`).
 pub const BREAKER_CHANGES_TOTAL: &str = "haul_breaker_changes_total";
+/// Runs of maintenance jobs in this process. Labels: `kind`, `end` (`succeeded`, `failed`).
+pub const MAINTENANCE_RUNS_TOTAL: &str = "haul_maintenance_runs_total";
+/// When this process last finished a maintenance job of a kind, in seconds since 1970. Labels: `kind`.
+pub const MAINTENANCE_LAST_TIMESTAMP_SECONDS: &str = "haul_maintenance_last_timestamp_seconds";

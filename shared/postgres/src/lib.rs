@@ -33,6 +33,7 @@ mod record;
 mod retention;
 mod rows;
 mod schedules;
+mod statistics;
 mod transaction;
 mod unsettled;
 

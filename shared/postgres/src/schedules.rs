@@ -93,6 +93,25 @@ impl Schedules for PostgresLedger {
         }
     }
 
+    async fn create_once(&self, new: &NewSchedule) -> Result<bool> {
+        let (key, Definition { spec, template, source }) = (&new.key, &new.definition);
+        let Position { fired_through, next_at } = &new.position;
+        let row = ask!(self.shared().connections, c => sqlx::query_file!(
+            "sql/schedule_create_once.sql",
+            new.id.0,
+            key.tenant.as_str(),
+            key.name.as_str(),
+            new.paused,
+            spec,
+            template,
+            fired_through,
+            next_at.map(|at| at.to_chrono()),
+            source.as_ref().map(SourceName::as_str),
+        )
+        .fetch_optional(c))?;
+        Ok(row.is_some())
+    }
+
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>> {
         let (tenant, name) = (key.tenant.as_str(), key.name.as_str());
         let row = ask!(self.shared().connections, c => {

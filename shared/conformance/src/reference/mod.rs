@@ -11,6 +11,7 @@ mod pace;
 mod queue;
 mod schedules;
 mod state;
+mod statistics;
 
 pub use dispatch::{DispatchCopy, ReferenceDispatch};
 pub use ledger::ReferenceLedger;

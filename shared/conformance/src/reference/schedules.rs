@@ -13,6 +13,9 @@ impl Schedules for ReferenceLedger {
     async fn create(&self, new: &NewSchedule, schedules_max: usize) -> Result<Created> {
         Ok(self.state.lock().create_schedule(self.clock.now(), new, schedules_max))
     }
+    async fn create_once(&self, new: &NewSchedule) -> Result<bool> {
+        Ok(self.state.lock().create_schedule_once(self.clock.now(), new))
+    }
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>> {
         Ok(self.state.lock().schedule(key))
     }

@@ -1,6 +1,8 @@
 //! The schedules suite: one promise per sentence of [`Schedules`]' documentation.
 
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
+pub mod bring;
+#[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod change;
 #[expect(missing_docs, reason = "a promise is named after what it checks")]
 pub mod crowd;
@@ -62,6 +64,12 @@ macro_rules! __schedules_promises {
                 a_delete_of_another_version_changes_nothing,
                 what_does_not_exist_cannot_be_changed,
                 definitions_are_kept_byte_for_byte,
+            }
+            bring {
+                a_schedule_that_comes_along_is_created_once,
+                a_schedule_that_came_along_and_was_deleted_does_not_come_again,
+                a_name_that_is_taken_keeps_its_schedule_for_good,
+                of_many_who_bring_a_schedule_along_one_creates_it,
             }
             due {
                 nothing_is_due_and_nothing_next_in_an_empty_store,

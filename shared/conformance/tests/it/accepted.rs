@@ -20,6 +20,11 @@ mod maintenance {
     haul_conformance::maintenance_tests!(Maintained(|reference| reference as _));
 }
 
+mod statistics {
+    use crate::worlds::Counters;
+    haul_conformance::statistics_tests!(Counters(|reference| reference as _));
+}
+
 mod dispatch {
     use crate::worlds::Dispatches;
     haul_conformance::dispatch_tests!(Dispatches(|reference| reference as _));

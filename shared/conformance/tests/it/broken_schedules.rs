@@ -36,6 +36,7 @@ pub(crate) enum Defect {
     ResumesUnderTheOldVersion,
     ReusesIds,
     ListsInNoOrder,
+    BringsWhatWasDeleted,
     SaysThatThePausedAreDue,
     SaysThatNothingIsNext,
     GoesByTheReadersClock,
@@ -112,6 +113,12 @@ impl Schedules for BrokenSchedules {
             _ => {}
         }
         self.inner.create(&new, schedules_max).await
+    }
+    async fn create_once(&self, new: &NewSchedule) -> Result<bool> {
+        if self.is(BringsWhatWasDeleted) {
+            return Ok(matches!(self.inner.create(new, usize::MAX).await?, Created::New(_)));
+        }
+        self.inner.create_once(new).await
     }
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>> {
         let found = self.inner.get(key).await?;

@@ -7,6 +7,7 @@ mod broken_ledger;
 mod broken_maintenance;
 mod broken_pace;
 mod broken_schedules;
+mod broken_statistics;
 mod pace;
 mod rejected;
 mod worlds;

@@ -6,9 +6,10 @@ use crate::{
     broken_ledger::{BrokenLedger, Defect as L},
     broken_maintenance::{BrokenMaintenance, Defect as M},
     broken_schedules::{BrokenSchedules, Defect as S},
-    worlds::{Dispatches, EndpointStores, Ledgers, Maintained, ScheduleStores},
+    broken_statistics::{BrokenStatistics, Defect as C},
+    worlds::{Counters, Dispatches, EndpointStores, Ledgers, Maintained, ScheduleStores},
 };
-use haul_conformance::{Promise, dispatch, endpoints, ledger, maintenance, run, schedules};
+use haul_conformance::{Promise, dispatch, endpoints, ledger, maintenance, run, schedules, statistics};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -52,6 +53,13 @@ fn breaks_maintenance(defect: M, names: &[&str]) {
     all_are_broken(maintenance::PROMISES, names, async || {
         let wrap = move |reference| Arc::new(BrokenMaintenance::new(reference, defect)) as _;
         maintenance::Stage::new(Arc::new(Maintained(wrap))).await
+    });
+}
+
+fn breaks_statistics(defect: C, names: &[&str]) {
+    all_are_broken(statistics::PROMISES, names, async || {
+        let wrap = move |reference| Arc::new(BrokenStatistics::new(reference, defect)) as _;
+        statistics::Stage::new(Arc::new(Counters(wrap))).await
     });
 }
 
@@ -258,6 +266,9 @@ rejected! { breaks_schedules:
         "change::a_deleted_schedule_is_gone",
         "fire::a_deleted_schedule_fires_nothing_also_when_its_name_is_used_again",
     ];
+    a_store_that_brings_along_what_was_deleted = S::BringsWhatWasDeleted => [
+        "bring::a_schedule_that_came_along_and_was_deleted_does_not_come_again",
+    ];
     a_store_that_lists_as_people_do = S::ListsInNoOrder => [
         "change::a_list_is_in_order_of_name_and_goes_on_after_its_cursor",
     ];
@@ -329,6 +340,17 @@ rejected! { breaks_maintenance:
     a_maintenance_that_does_more_than_asked = M::ForgetsMoreKeysThanAsked => [
         "erase::expired_keys_are_forgotten_within_the_limit",
     ];
+}
+
+rejected! { breaks_statistics:
+    a_counter_that_never_counts = C::NeverCounts => ["count::an_hour_counts_its_jobs_and_what_came_of_them"];
+    a_counter_that_says_that_nothing_is_left = C::SaysThatNothingIsLeft => [
+        "count::hours_are_caught_up_with_one_by_one",
+    ];
+    a_counter_that_adds_up = C::AddsUp => ["count::what_is_counted_again_is_not_counted_twice"];
+    a_counter_that_mixes_kinds = C::MixesKinds => ["look::hours_are_of_a_queue_and_of_a_kind"];
+    a_counter_that_includes_the_end = C::IncludesTheEnd => ["look::hours_begin_at_from_and_end_before_to"];
+    a_counter_that_expires_too_much = C::ExpiresTooMuch => ["look::expired_hours_are_gone_and_no_others"];
 }
 
 rejected! { breaks_dispatch:

@@ -8,8 +8,9 @@ use haul_conformance::{
     maintenance::{MaintenanceHarness, MaintenanceWorld},
     reference::{ReferenceDispatch, ReferenceLedger},
     schedules::{SchedulesHarness, SchedulesWorld},
+    statistics::{StatisticsHarness, StatisticsWorld},
 };
-use haul_core::{Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules};
+use haul_core::{Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules, Statistics};
 use std::{sync::Arc, time::Duration};
 
 /// Makes ledgers: the reference, as the function wraps it.
@@ -151,5 +152,33 @@ where
 impl EndpointsWorld for EndpointsOver {
     fn endpoints(&self) -> Arc<dyn Endpoints> {
         self.0.clone()
+    }
+}
+
+/// Makes ledgers that count: the reference, as the function wraps it.
+pub(crate) struct Counters<W>(pub(crate) W);
+
+struct CounterOver {
+    reference: Arc<ReferenceLedger>,
+    statistics: Arc<dyn Statistics>,
+}
+
+#[async_trait]
+impl<W> StatisticsHarness for Counters<W>
+where
+    W: Fn(Arc<ReferenceLedger>) -> Arc<dyn Statistics> + Send + Sync + 'static,
+{
+    async fn fresh(&self) -> Arc<dyn StatisticsWorld> {
+        let reference = Arc::new(ReferenceLedger::new(Arc::new(Clock::new())));
+        Arc::new(CounterOver { statistics: (self.0)(reference.clone()), reference })
+    }
+}
+
+impl StatisticsWorld for CounterOver {
+    fn statistics(&self) -> Arc<dyn Statistics> {
+        self.statistics.clone()
+    }
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.reference.clone()
     }
 }

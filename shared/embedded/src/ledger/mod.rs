@@ -24,6 +24,7 @@ mod record;
 mod retention;
 mod rows;
 mod schedules;
+mod statistics;
 mod unsettled;
 mod writer;
 

@@ -144,6 +144,37 @@ impl Schedules for SqliteLedger {
         Ok(stored.map_or(Created::NameTaken, Created::New))
     }
 
+    async fn create_once(&self, new: &NewSchedule) -> Result<bool> {
+        let now = self.clock.now().as_ms();
+        let (id, tenant, name) = (new.id.0, new.key.tenant.as_str(), new.key.name.as_str());
+        let (Definition { spec, template, source }, Position { fired_through, next_at }) =
+            (&new.definition, &new.position);
+        let next_at = next_at.map(Timestamp::as_ms);
+        let source = source.as_ref().map(SourceName::as_str);
+        let mut tx = self.writer.begin().await?;
+        let bring = sqlx::query_file!("sql/schedule_bring.sql", tenant, name).execute(&mut tx.conn).await;
+        if bring.map_err(ledger_error)?.rows_affected() == 0 {
+            tx.leave().await?;
+            return Ok(false);
+        }
+        let create = sqlx::query_file!(
+            "sql/schedule_create.sql",
+            id,
+            tenant,
+            name,
+            new.paused,
+            spec,
+            template,
+            source,
+            fired_through,
+            next_at,
+            now
+        );
+        let created = create.execute(&mut tx.conn).await.map_err(ledger_error)?;
+        tx.commit().await?;
+        Ok(created.rows_affected() == 1)
+    }
+
     async fn get(&self, key: &ScheduleRef) -> Result<Option<Schedule>> {
         find(&mut *self.readers.acquire().await.map_err(ledger_error)?, key).await
     }

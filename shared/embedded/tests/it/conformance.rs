@@ -7,8 +7,9 @@ use haul_conformance::{
     ledger::{LedgerHarness, LedgerWorld},
     maintenance::{MaintenanceHarness, MaintenanceWorld},
     schedules::{SchedulesHarness, SchedulesWorld},
+    statistics::{StatisticsHarness, StatisticsWorld},
 };
-use haul_core::{Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules};
+use haul_core::{Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules, Statistics};
 use haul_embedded::{MemoryDispatch, SqliteLedger};
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{sync::Arc, time::Duration};
@@ -40,6 +41,22 @@ impl LedgerHarness for Sqlite {
 impl SchedulesHarness for Sqlite {
     async fn fresh(&self) -> Arc<dyn SchedulesWorld> {
         Arc::new(SqliteWorld::new().await)
+    }
+}
+
+#[async_trait]
+impl StatisticsHarness for Sqlite {
+    async fn fresh(&self) -> Arc<dyn StatisticsWorld> {
+        Arc::new(SqliteWorld::new().await)
+    }
+}
+
+impl StatisticsWorld for SqliteWorld {
+    fn statistics(&self) -> Arc<dyn Statistics> {
+        self.ledger.clone()
+    }
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.ledger.clone()
     }
 }
 
@@ -128,6 +145,11 @@ mod ledger {
 mod schedules {
     use super::Sqlite;
     haul_conformance::schedules_tests!(Sqlite);
+}
+
+mod statistics {
+    use super::Sqlite;
+    haul_conformance::statistics_tests!(Sqlite);
 }
 
 mod endpoints {

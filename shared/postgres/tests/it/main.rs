@@ -20,6 +20,11 @@ mod schedules {
     haul_conformance::schedules_tests!(PostgresHarness);
 }
 
+mod statistics {
+    use crate::world::PostgresHarness;
+    haul_conformance::statistics_tests!(PostgresHarness);
+}
+
 mod endpoints {
     use crate::world::PostgresHarness;
     haul_conformance::endpoints_tests!(PostgresHarness);

@@ -6,9 +6,11 @@ use haul_conformance::{
     ledger::{LedgerHarness, LedgerWorld},
     maintenance::{MaintenanceHarness, MaintenanceWorld},
     schedules::{SchedulesHarness, SchedulesWorld},
+    statistics::{StatisticsHarness, StatisticsWorld},
 };
 use haul_core::{
-    Endpoints, Job, JobId, JobOptions, Kind, Ledger, Maintenance, Priority, ProcessId, Queue, Schedules, Tenant,
+    Endpoints, Job, JobId, JobOptions, Kind, Ledger, Maintenance, Priority, ProcessId, Queue, Schedules, Statistics,
+    Tenant,
     ledger::{Entry, NewJob, Record},
 };
 use haul_postgres::{PostgresLedger, PostgresOptions, migrate};
@@ -46,6 +48,24 @@ pub(crate) struct World {
 impl SchedulesHarness for PostgresHarness {
     async fn fresh(&self) -> Arc<dyn SchedulesWorld> {
         Arc::new(World::new().await)
+    }
+}
+
+#[async_trait]
+impl StatisticsHarness for PostgresHarness {
+    async fn fresh(&self) -> Arc<dyn StatisticsWorld> {
+        let world = World::new().await;
+        world.sql("SELECT haul.prepare_day(current_date - ago) FROM generate_series(1, 11) AS ago").await;
+        Arc::new(world)
+    }
+}
+
+impl StatisticsWorld for World {
+    fn statistics(&self) -> Arc<dyn Statistics> {
+        self.handle()
+    }
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.handle()
     }
 }
 

@@ -5,6 +5,7 @@ mod look;
 mod maintenance;
 mod receipts;
 mod schedules;
+mod statistics;
 mod unsettled;
 
 use haul_core::{
@@ -94,6 +95,9 @@ pub(in crate::reference) struct State {
     seen: HashMap<ProcessId, Timestamp>,
     closed_minutes: BTreeSet<i64>,
     schedules: BTreeMap<ScheduleRef, Schedule>,
+    /// Those that came with Haul, also those that are gone.
+    schedules_brought: BTreeSet<ScheduleRef>,
+    statistics: statistics::Counted,
     /// Days before this id are closed.
     closed_before: Option<JobId>,
     endpoints: BTreeMap<(Tenant, EndpointId), Endpoint>,

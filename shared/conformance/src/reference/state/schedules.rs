@@ -58,6 +58,11 @@ impl State {
         Created::New(schedule)
     }
 
+    pub(in crate::reference) fn create_schedule_once(&mut self, now: Timestamp, new: &NewSchedule) -> bool {
+        let is_new = self.schedules_brought.insert(new.key.clone()) && !self.schedules.contains_key(&new.key);
+        is_new && matches!(self.create_schedule(now, new, usize::MAX), Created::New(_))
+    }
+
     pub(in crate::reference) fn schedule(&self, key: &ScheduleRef) -> Option<Schedule> {
         self.schedules.get(key).cloned()
     }
