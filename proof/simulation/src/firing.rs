@@ -64,6 +64,9 @@ impl Schedules for Far {
     async fn create(&self, new: &NewSchedule, schedules_max: usize) -> ledger::Result<Created> {
         self.inner.create(new, schedules_max).await
     }
+    async fn create_once(&self, new: &NewSchedule) -> ledger::Result<bool> {
+        self.inner.create_once(new).await
+    }
     async fn get(&self, key: &ScheduleRef) -> ledger::Result<Option<Schedule>> {
         self.inner.get(key).await
     }
