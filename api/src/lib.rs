@@ -29,6 +29,7 @@ mod lines;
 mod linger;
 mod openapi;
 pub mod ops;
+mod payload;
 mod problem;
 mod query;
 mod reader;
@@ -45,4 +46,5 @@ mod watch;
 
 pub use auth::{Exposed, check_exposure};
 pub use endpoint::CheckUrl;
+pub use payload::{PayloadCheck, PayloadFault};
 pub use server::{Api, ApiDeps, RenderMetrics};

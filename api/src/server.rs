@@ -12,6 +12,7 @@ use crate::{
     endpoint::CheckUrl,
     http_server::{self, HttpLimits},
     intake::Intake,
+    payload::PayloadCheck,
     receipts::{self, Receipts},
     router::router,
     tickets::tickets,
@@ -59,6 +60,8 @@ pub struct ApiDeps<'a> {
     pub readiness: Readiness,
     /// What `/metrics` shows.
     pub render_metrics: RenderMetrics,
+    /// What is refused of a payload at its submit.
+    pub payload_check: PayloadCheck,
 }
 
 /// An API that does not serve yet.
@@ -96,6 +99,7 @@ impl Api {
             config,
             readiness,
             render_metrics,
+            payload_check,
         } = deps;
         Self {
             ledger,
@@ -110,7 +114,7 @@ impl Api {
             render_metrics,
             admin_key: config.admin_key.clone(),
             settings: config.api.clone(),
-            rules: Rules::new(config),
+            rules: Rules::new(config, payload_check),
             access: Access::new(config),
             cursors: Cursors::new(config.admin_key.as_ref()),
             limits: Limits::new(config),

@@ -70,6 +70,11 @@ pub(crate) fn read(fields: &Fields<'_>, place: Place<'_>, rules: &Rules, now: Ti
         (None, None) => Start::Now,
     };
     check_order(&mut reader, start, &asked.options);
+    if let (Some(kind), Some(payload)) = (&asked.kind, &asked.payload)
+        && let Err(fault) = rules.payload_check.judge(kind, payload)
+    {
+        reader.fail(&format!("/payload{}", fault.pointer), fault.message);
+    }
     let Asked { kind: Some(kind), payload: Some(payload), queue, priority, options, .. } = asked else {
         return Err(reader.into_problem(ProblemType::InvalidRequest));
     };
@@ -164,13 +169,19 @@ fn check_order(reader: &mut Reader<'_>, start: Start, options: &JobOptions) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::PayloadCheck;
     use haul_core::{JobId, Tenant, config::Config};
 
     const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
     const SINGLE: Place<'static> = Place { pointer: "", takes_key: false };
 
     fn submit(text: &str, place: Place<'_>) -> Result<Submit, Problem> {
-        read(&Fields::parse(text.as_bytes(), 64)?, place, &Rules::new(&Config::defaults()), NOW)
+        read(
+            &Fields::parse(text.as_bytes(), 64)?,
+            place,
+            &Rules::new(&Config::defaults(), PayloadCheck::default()),
+            NOW,
+        )
     }
 
     fn pointers(text: &str, place: Place<'_>) -> Vec<String> {

@@ -16,8 +16,8 @@ use haul::{
     suspects,
     worker::{self, Auditor},
 };
-use haul_api::{Api, ApiDeps, check_exposure};
-use haul_handlers::{Equipment, Outgoing};
+use haul_api::{Api, ApiDeps, PayloadCheck, PayloadFault, check_exposure};
+use haul_handlers::{Equipment, Fault, Outgoing};
 use std::{io, sync::Arc};
 use tokio::net::TcpListener;
 
@@ -94,6 +94,11 @@ pub(crate) async fn run(
 fn api(process: &Process, doors: &Doors, settings: &Settings, outgoing: Outgoing, listener: TcpListener) -> Role {
     let metrics = process.metrics().clone();
     let auditor = Auditor::new(doors.ledger(), doors.dispatch(), &settings.config.repair);
+    let policy = outgoing.policy().clone();
+    let payload_check = PayloadCheck::new(move |kind, payload| {
+        haul_handlers::check(kind, payload, &policy)
+            .map_err(|Fault { pointer, message }| PayloadFault { pointer, message })
+    });
     let api = Api::new(ApiDeps {
         ledger: doors.ledger(),
         schedules: doors.schedules(),
@@ -106,6 +111,7 @@ fn api(process: &Process, doors: &Doors, settings: &Settings, outgoing: Outgoing
         config: &settings.config,
         readiness: process.readiness().clone(),
         render_metrics: Arc::new(move || metrics.render()),
+        payload_check,
     });
     Role::new("API", api.serve(listener, process.shutdown().clone()))
 }

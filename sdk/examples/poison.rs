@@ -11,7 +11,7 @@ use haul::{
     settings::Settings,
     suspects, worker,
 };
-use haul_api::{Api, ApiDeps};
+use haul_api::{Api, ApiDeps, PayloadCheck};
 use haul_repair::Auditor;
 use haul_worker::WorkerBuilder;
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,7 @@ async fn up(settings: Settings) -> Result<(), Box<dyn Error>> {
         config,
         readiness: process.readiness().clone(),
         render_metrics: Arc::new(move || metrics.render()),
+        payload_check: PayloadCheck::default(),
     });
     let shutdown = process.shutdown().clone();
     process.begin(Role::new("API", api.serve(listener, shutdown)));

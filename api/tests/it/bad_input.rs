@@ -378,3 +378,16 @@ async fn every_line_of_a_bulk_request_is_judged_alone() {
     }
     assert_eq!(items[lines.len()], json!({"accepted": 2, "rejected": 12}));
 }
+
+#[tokio::test]
+async fn what_is_known_of_a_kinds_payload_is_told_at_its_submit() {
+    let world = World::new().await;
+    let one = world.send("POST /v1/jobs", &[JSON], r#"{"kind": "picky", "payload": "bad", "priority": 99}"#).await;
+    let problem = one.problem(422, "invalid-request");
+    let pointers: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| &error["pointer"]).collect();
+    assert!(pointers.contains(&&json!("/payload/url")) && pointers.contains(&&json!("/priority")), "{problem}");
+    let batch = r#"{"jobs": [{"kind": "picky", "payload": "good"}, {"kind": "picky", "payload": "bad"}]}"#;
+    let answer = world.send("POST /v1/jobs/batch", &[JSON], batch).await.json();
+    assert_eq!(answer["data"][1]["error"]["errors"][0]["pointer"], "/jobs/1/payload/url", "{answer}");
+    assert!(answer["data"][0]["id"].is_string(), "{answer}");
+}

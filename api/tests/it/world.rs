@@ -5,7 +5,7 @@ use crate::{
     faults::{FaultyDispatch, FaultyLedger},
 };
 use bytes::Bytes;
-use haul_api::{Api, ApiDeps};
+use haul_api::{Api, ApiDeps, PayloadCheck, PayloadFault};
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
     Clock, Dispatch, Endpoints, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef, QueueSettings,
@@ -82,6 +82,10 @@ impl World {
             config: &config,
             readiness: readiness.clone(),
             render_metrics: Arc::new(|| "haul_up 1\n".to_owned()),
+            payload_check: PayloadCheck::new(|kind, payload| match (kind.as_str(), payload) {
+                ("picky", b"\"bad\"") => Err(PayloadFault { pointer: "/url".to_owned(), message: "no".to_owned() }),
+                _ => Ok(()),
+            }),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

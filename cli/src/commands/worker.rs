@@ -16,7 +16,7 @@ Examples:
   haul worker --concurrency 200
   haul worker --queues mail,reports:3
 
-Any number may run at a time. The built-in kinds are `http.request` and `echo`; for your own, write a worker of your own
+Any number may run at a time. The built-in kinds are in docs/integrations.md; for your own, write a worker of your own
 with the crate `haul`: see examples/ship-orders.")]
 pub(crate) struct WorkerRole {
     /// Queues to work on, each with an optional weight: a,b:3. Without it: all, also later ones [env: HAUL_WORKER_QUEUES]

@@ -104,3 +104,19 @@ async fn a_second_signal_does_not_wait() {
     up.signal("TERM").expect("signal");
     assert_eq!(up.wait_exit(Duration::from_secs(5)).expect("exit").code, 5);
 }
+
+#[tokio::test]
+async fn jobs_may_call_this_machine_unless_told_otherwise_and_never_its_cloud() {
+    let up = haul(&["up"]).start().await.expect("up");
+    let call = |url: String| json!({ "kind": "http.request", "payload": { "url": url } });
+    let id = submit(&up.client(), call(format!("{}/healthz", up.url()))).await;
+    assert_eq!(outcome(&up.client(), &id).await["state"], "succeeded");
+    let metadata = call("http://169.254.169.254/latest/meta-data/?hush".to_owned());
+    let strict = haul(&["up"]).env("HAUL_OUTGOING_ALLOW", "none").start().await.expect("up");
+    for (server, job) in [(&up, metadata), (&strict, call("http://0x7f.1/".to_owned()))] {
+        let refused = server.client().post("/v1/jobs", &job).await.expect("an answer");
+        let problem = refused.json().expect("JSON");
+        assert_eq!((refused.status, &problem["errors"][0]["pointer"]), (422, &json!("/payload/url")), "{problem}");
+        assert!(!problem.to_string().contains("hush"), "{problem}");
+    }
+}

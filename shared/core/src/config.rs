@@ -17,9 +17,11 @@ use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use toml::{Table, Value};
 
+mod email;
 mod outgoing;
 mod payments;
 
+pub use email::{EmailConfig, MailProtection, MailServer};
 pub use outgoing::{Allow, AllowList, OutgoingConfig, Scheme};
 pub use payments::PaymentsConfig;
 
@@ -84,6 +86,8 @@ pub struct Config {
     pub payments: PaymentsConfig,
     /// How fast third parties are called.
     pub pace: PaceConfig,
+    /// Where mail is handed over.
+    pub email: EmailConfig,
 }
 
 /// What is logged, and how.
@@ -457,6 +461,11 @@ fn optional_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
 fn optional_secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     let text = String::deserialize(deserializer)?;
     Ok((!text.is_empty()).then(|| SecretString::from(text)))
+}
+
+fn optional_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok((!text.is_empty()).then_some(text))
 }
 
 fn optional_path<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {

@@ -5,7 +5,7 @@ use crate::{
     headers,
     policy::Policy,
     refusal::Refusal,
-    resolver::{GuardedResolver, Lookup, ResolveError, SystemLookup},
+    resolver::{GuardedResolver, Lookup, SystemLookup},
     target::{Destination, Target},
 };
 use bytes::{Bytes, BytesMut};
@@ -13,13 +13,7 @@ use haul_core::config::OutgoingConfig;
 use http::{Method, StatusCode, header};
 use reqwest::{Certificate, Client, ClientBuilder, Response, redirect};
 use rustls::{ClientConfig, RootCertStore};
-use std::{
-    error::Error,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// Idle connections kept per host, and for how long.
@@ -52,8 +46,6 @@ pub struct Outgoing(Arc<Inner>);
 struct Inner {
     client: Client,
     policy: Arc<Policy>,
-    resolver: GuardedResolver,
-    connect_timeout: Duration,
     timeout: Duration,
     header_bytes_max: usize,
     body_bytes_max: usize,
@@ -85,8 +77,6 @@ impl Outgoing {
         Ok(Self(Arc::new(Inner {
             client,
             policy,
-            resolver,
-            connect_timeout: config.connect_timeout.as_duration(),
             timeout: config.timeout.as_duration(),
             header_bytes_max: config.header_bytes_max,
             body_bytes_max: config.body_bytes_max,
@@ -101,32 +91,6 @@ impl Outgoing {
     /// The rules.
     pub fn policy(&self) -> &Policy {
         &self.0.policy
-    }
-
-    /// Opens a connection for another protocol than HTTP, such as SMTP, to an address that passed the rules. The port is
-    /// the caller's to judge.
-    pub async fn dial(&self, host: &str, port: u16) -> Result<tokio::net::TcpStream, CallError> {
-        let not_sent = |source| CallError::NotSent { destination: format!("{host}:{port}"), source };
-        let dialling = async {
-            let addresses = self.addresses(host).await.map_err(|error| match error {
-                ResolveError::Refused(refusal) => CallError::Refused(refusal),
-                error @ ResolveError::Lookup(_) => not_sent(error.into()),
-            })?;
-            let addresses: Vec<_> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
-            tokio::net::TcpStream::connect(addresses.as_slice()).await.map_err(|error| not_sent(error.into()))
-        };
-        let late = |_| not_sent("it took too long".into());
-        timeout(self.0.connect_timeout, dialling).await.map_err(late)?
-    }
-
-    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
-        let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() else {
-            return self.0.resolver.resolve(host).await;
-        };
-        match self.0.policy.admits(None, address) {
-            Ok(()) => Ok(vec![address]),
-            Err(special) => Err(Refusal::Address { address, special }.into()),
-        }
     }
 
     /// Sends a request, and waits for its answer. Any status is an answer.
@@ -278,8 +242,9 @@ mod tests {
     #[test]
     fn a_machine_without_ca_certificates_gets_a_client_all_the_same() {
         let config = Config::defaults().outgoing;
-        let outgoing = Outgoing::new(&config).unwrap();
-        trusting_nobody(settings(&config, outgoing.0.resolver.clone())).unwrap();
+        Outgoing::new(&config).unwrap();
+        let resolver = GuardedResolver::new(Arc::new(Policy::new(&config)), Arc::new(SystemLookup));
+        trusting_nobody(settings(&config, resolver)).unwrap();
     }
 
     #[test]

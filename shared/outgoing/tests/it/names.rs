@@ -42,8 +42,6 @@ async fn a_name_that_resolves_to_a_forbidden_address_is_refused() {
         // The submitter learns what kind of address it is, not which.
         assert!(!error.to_string().contains(address) || address == "::", "{error}");
         assert!(!format!("{error} {error:?}").contains("hush"));
-        let dialled = outgoing.dial("hooks.example.com", 25).await.unwrap_err();
-        assert!(matches!(dialled, CallError::Refused(_)), "{address}: {dialled:?}");
     }
 }
 

@@ -12,8 +12,8 @@
 pub(crate) mod answer;
 mod request;
 
-use crate::paced;
-use haul_outgoing::{Answer, Call, CallError, Outgoing, Secrets};
+use crate::{paced, unanswered::no_answer};
+use haul_outgoing::{Answer, Call, Outgoing, Secrets};
 use haul_worker::{HandlerError, JobContext};
 use http::{HeaderValue, StatusCode, header::InvalidHeaderValue};
 use request::{NoCall, Request};
@@ -48,15 +48,6 @@ fn no_call(why: NoCall) -> HandlerError {
         NoCall::Fault(fault) => HandlerError::do_not_retry(fault.message),
         // An operator may set it meanwhile.
         NoCall::Secret(error) => HandlerError::retry(error),
-    }
-}
-
-fn no_answer(error: CallError) -> HandlerError {
-    match error {
-        CallError::Refused(refusal) => HandlerError::do_not_retry(refusal),
-        // The next answer would be as large, and the request would be performed once more.
-        error @ CallError::TooLarge { .. } => HandlerError::do_not_retry(error),
-        error @ (CallError::NotSent { .. } | CallError::Unknown { .. }) => HandlerError::retry(error),
     }
 }
 

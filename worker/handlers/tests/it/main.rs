@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
+mod email;
 mod http_request;
 mod pace;
 mod provider;
+mod secrets;
 mod webhook;
 mod world;
