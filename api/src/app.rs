@@ -16,8 +16,8 @@ use crate::{
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use haul_core::{
-    Clock, Dispatch, Endpoints, JobId, Kind, Ledger, QueueRef, Readiness, Schedules, Tenant, Timestamp, audit::Audit,
-    config::Config, outcome::JobRecord,
+    Clock, Dispatch, Endpoints, JobId, Kind, Ledger, QueueRef, Readiness, Schedules, Statistics, Tenant, Timestamp,
+    audit::Audit, config::Config, outcome::JobRecord,
 };
 use http::HeaderValue;
 use std::{
@@ -38,6 +38,7 @@ pub(crate) struct App {
     pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) schedules: Arc<dyn Schedules>,
     pub(crate) endpoints: Arc<dyn Endpoints>,
+    pub(crate) statistics: Arc<dyn Statistics>,
     pub(crate) check_url: CheckUrl,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) clock: Arc<Clock>,

@@ -91,6 +91,8 @@ problem_types! {
         "A job that has an outcome cannot be cancelled: the outcome stays.";
     JobNotEnded = "job-not-ended", CONFLICT, "The job has not ended yet", "Cancel it first, or wait for its outcome.",
         "Only a job that has an outcome can be run again.";
+    JobErased = "job-erased", CONFLICT, "The job's payload was erased", "Submit a new job with the payload that it is to have.",
+        "Maintenance has erased the payload (`maintenance.payload_days`): there is nothing that could be run again.";
     IdempotencyKeyInUse = "idempotency-key-in-use", CONFLICT, "A request with this key is under way",
         "Send the same request again after the time in Retry-After.",
         "Another request with the same `Idempotency-Key` is being committed at this moment.";

@@ -30,6 +30,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(jobs::rerun::rerun))
         .routes(routes!(queues::list::list))
         .routes(routes!(queues::configure::configure))
+        .routes(routes!(queues::statistics::statistics))
         .routes(routes!(queues::pause::pause))
         .routes(routes!(queues::pause::resume))
         .routes(routes!(schedules::create::create, schedules::list::list))

@@ -19,7 +19,7 @@ use crate::{
     watch::Watch,
 };
 use haul_core::{
-    Dispatch, Endpoints, IdMint, Ledger, ProcessId, Readiness, Schedules, Tenant,
+    Dispatch, Endpoints, IdMint, Ledger, ProcessId, Readiness, Schedules, Statistics, Tenant,
     audit::Audit,
     config::{ApiConfig, Config},
 };
@@ -44,6 +44,8 @@ pub struct ApiDeps<'a> {
     pub schedules: Arc<dyn Schedules>,
     /// The endpoints of webhooks beside it.
     pub endpoints: Arc<dyn Endpoints>,
+    /// What is counted of the jobs by the hour.
+    pub statistics: Arc<dyn Statistics>,
     /// Says why nothing may be sent to a URL, as far as its text tells.
     pub check_url: CheckUrl,
     /// The hint.
@@ -69,6 +71,7 @@ pub struct Api {
     ledger: Arc<dyn Ledger>,
     schedules: Arc<dyn Schedules>,
     endpoints: Arc<dyn Endpoints>,
+    statistics: Arc<dyn Statistics>,
     check_url: CheckUrl,
     dispatch: Arc<dyn Dispatch>,
     audit: Arc<dyn Audit>,
@@ -91,6 +94,7 @@ impl Api {
             ledger,
             schedules,
             endpoints,
+            statistics,
             check_url,
             dispatch,
             audit,
@@ -105,6 +109,7 @@ impl Api {
             ledger,
             schedules,
             endpoints,
+            statistics,
             check_url,
             dispatch,
             audit,
@@ -155,6 +160,7 @@ impl Api {
             ledger: self.ledger.clone(),
             schedules: self.schedules,
             endpoints: self.endpoints,
+            statistics: self.statistics,
             check_url: self.check_url,
             dispatch: self.dispatch,
             audit: self.audit,

@@ -54,10 +54,14 @@ pub(crate) struct JobView<'a> {
     /// 0 first, 9 last.
     #[schema(maximum = 9)]
     priority: u8,
-    /// As it was submitted, byte for byte.
-    #[serde(serialize_with = "raw_json")]
+    /// As it was submitted, byte for byte; null once it was erased.
+    #[serde(serialize_with = "payload_json")]
     #[schema(value_type = serde_json::Value)]
     payload: &'a Bytes,
+    /// `true` once the payload was erased, with the result and the details of errors; absent until then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    payload_erased: bool,
     /// The submitter's own marks.
     tags: &'a BTreeMap<String, String>,
     /// When it was accepted.
@@ -197,6 +201,7 @@ impl<'a> JobView<'a> {
             state,
             priority: job.priority.get(),
             payload: &job.payload,
+            payload_erased: job.payload.is_empty(),
             tags: &options.tags,
             created_at: job.created_at(),
             run_at: job.run_at,
@@ -347,9 +352,43 @@ pub(crate) fn raw_json<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S:
     }
 }
 
+/// No JSON is empty: what is, was erased.
+fn payload_json<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    if bytes.is_empty() { serializer.serialize_none() } else { raw_json(bytes, serializer) }
+}
+
 fn optional_raw_json<S: Serializer>(bytes: &Option<&Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
     match bytes {
         Some(bytes) => raw_json(bytes, serializer),
         None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use haul_core::{IdMint, Kind, Priority, Queue, Tenant};
+    use std::sync::Arc;
+
+    #[test]
+    fn an_erased_payload_is_null_and_says_so() {
+        let id = IdMint::new(Arc::default()).next();
+        let job = Job {
+            id,
+            tenant: Tenant::default(),
+            queue: Queue::default(),
+            kind: Kind::new("echo").unwrap(),
+            priority: Priority::default(),
+            run_at: id.created_at(),
+            payload: Bytes::from_static(b"null"),
+            options: haul_core::JobOptions::shared_default(),
+        };
+        let shown = |job: &Job| serde_json::to_value(JobView::accepted(job)).unwrap();
+        assert_eq!((&shown(&job)["payload"], shown(&job).get("payload_erased")), (&serde_json::Value::Null, None));
+        let erased = shown(&Job { payload: Bytes::new(), ..job });
+        assert_eq!(
+            (&erased["payload"], &erased["payload_erased"]),
+            (&serde_json::Value::Null, &serde_json::json!(true))
+        );
     }
 }

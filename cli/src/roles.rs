@@ -103,6 +103,7 @@ fn api(process: &Process, doors: &Doors, settings: &Settings, outgoing: Outgoing
         ledger: doors.ledger(),
         schedules: doors.schedules(),
         endpoints: doors.endpoints(),
+        statistics: doors.statistics(),
         check_url: Arc::new(move |url| outgoing.check(url).map(drop).map_err(|refusal| refusal.to_string())),
         dispatch: doors.dispatch(),
         audit: Arc::new(auditor),

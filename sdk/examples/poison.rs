@@ -108,6 +108,7 @@ async fn up(settings: Settings) -> Result<(), Box<dyn Error>> {
         ledger: doors.ledger(),
         schedules: doors.schedules(),
         endpoints: doors.endpoints(),
+        statistics: doors.statistics(),
         check_url: Arc::new(|_| Ok(())),
         dispatch: doors.dispatch(),
         audit: Arc::new(Auditor::new(doors.ledger(), doors.dispatch(), &config.repair)),

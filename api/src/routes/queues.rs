@@ -3,6 +3,7 @@
 pub(crate) mod configure;
 pub(crate) mod list;
 pub(crate) mod pause;
+pub(crate) mod statistics;
 
 use crate::{app::App, view::QueueView};
 use haul_core::ledger::QueueInfo;

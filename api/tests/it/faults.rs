@@ -11,10 +11,12 @@ use haul_core::{
     },
     endpoints::{self, Delivered, Disabled, Endpoint, EndpointId, NewEndpoint},
     ledger::{self, *},
+    maintenance::Progress,
     outcome::JobRecord,
     schedules::{
         Agenda, BatchFired, Changed, Created, Edit, NewSchedule, Schedule, ScheduleId, ScheduleRef, Schedules, Step,
     },
+    statistics::Hour,
 };
 use parking_lot::Mutex;
 use std::{
@@ -43,6 +45,7 @@ pub(crate) struct FaultyLedger {
     inner: Arc<dyn Ledger>,
     schedules: Arc<dyn Schedules>,
     endpoints: Arc<dyn Endpoints>,
+    statistics: Arc<dyn Statistics>,
     /// Steps that are taken, one each, right before the next edits.
     pub(crate) steps_before_edits: Mutex<VecDeque<Step>>,
     /// Every call fails until this is false again.
@@ -63,10 +66,11 @@ pub(crate) struct FaultyLedger {
 }
 
 impl FaultyLedger {
-    pub(crate) fn new(inner: Arc<impl Ledger + Schedules + Endpoints>) -> Self {
+    pub(crate) fn new(inner: Arc<impl Ledger + Schedules + Endpoints + Statistics>) -> Self {
         Self {
             schedules: inner.clone(),
             endpoints: inner.clone(),
+            statistics: inner.clone(),
             inner,
             steps_before_edits: Mutex::default(),
             down: AtomicBool::new(false),
@@ -101,6 +105,28 @@ impl FaultyLedger {
 
 fn unavailable() -> LedgerError {
     LedgerError::Unavailable("secret-host:5432 refused the connection".into())
+}
+
+#[async_trait]
+impl Statistics for FaultyLedger {
+    async fn count_hour(&self) -> ledger::Result<Progress> {
+        self.up()?;
+        self.statistics.count_hour().await
+    }
+    async fn expire_hours(&self, before: Timestamp, limit: usize) -> ledger::Result<Progress> {
+        self.up()?;
+        self.statistics.expire_hours(before, limit).await
+    }
+    async fn hours(
+        &self,
+        queue: &QueueRef,
+        kind: Option<&Kind>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> ledger::Result<Vec<Hour>> {
+        self.up()?;
+        self.statistics.hours(queue, kind, from, to).await
+    }
 }
 
 #[async_trait]

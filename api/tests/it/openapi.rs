@@ -74,6 +74,7 @@ async fn every_documented_operation_is_served_and_has_its_problems() {
         "deleteSchedule",
         "getEndpoint",
         "getJob",
+        "getQueueStatistics",
         "getSchedule",
         "health",
         "listDeliveries",

@@ -131,3 +131,16 @@ async fn settings_that_are_none_are_refused_with_a_pointer() {
     patch("default", r#"{"slots":4"#).await.problem(400, "malformed-json");
     patch("default?slots=4", r#"{"slots":4}"#).await.problem(400, "invalid-query");
 }
+
+#[tokio::test]
+async fn the_hours_of_a_queue_are_shown_as_they_were_counted() {
+    let world = World::new().await;
+    world.echo().await;
+    let hours = world.get("/v1/queues/default/statistics").await.expect(200);
+    assert_eq!(hours, json!({"data": [], "has_more": false}), "this hour has not ended");
+    let page =
+        world.get("/v1/queues/default/statistics?kind=echo&from=2026-11-01T00:00:00Z&to=2026-11-02T00:00:00Z").await;
+    assert_eq!(page.expect(200)["data"], json!([]));
+    world.get("/v1/queues/default/statistics?from=yesterday").await.problem(400, "invalid-query");
+    world.get("/v1/queues/default/statistics?since=1").await.problem(400, "invalid-query");
+}

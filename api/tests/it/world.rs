@@ -9,7 +9,7 @@ use haul_api::{Api, ApiDeps, PayloadCheck, PayloadFault};
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
     Clock, Dispatch, Endpoints, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef, QueueSettings,
-    Readiness, Schedules, Tenant,
+    Readiness, Schedules, Statistics, Tenant,
     config::Config,
     dispatch::{ClaimRequest, LeaseToken},
     ledger::{Entry, Record},
@@ -47,7 +47,7 @@ impl World {
 
     /// A world on these stores, with fault wrappers around them.
     pub(crate) async fn on(
-        ledger: Arc<impl Ledger + Schedules + Endpoints>,
+        ledger: Arc<impl Ledger + Schedules + Endpoints + Statistics>,
         dispatch: Arc<dyn Dispatch>,
         clock: Arc<Clock>,
         change: impl FnOnce(&mut Config),
@@ -71,6 +71,7 @@ impl World {
             ledger: ledger.clone(),
             schedules: ledger.clone(),
             endpoints: ledger.clone(),
+            statistics: ledger.clone(),
             check_url: Arc::new(|url| match url.contains("forbidden") {
                 true => Err("leads where nothing may be sent".to_owned()),
                 false => Ok(()),

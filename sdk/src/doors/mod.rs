@@ -8,12 +8,14 @@ mod dispatch;
 mod endpoints;
 mod ledger;
 mod schedules;
+mod statistics;
 
 pub(crate) use dispatch::DispatchDoor;
 use endpoints::EndpointsDoor;
-use haul_core::{Clock, Dispatch, Endpoints, IdMint, Ledger, Schedules};
+use haul_core::{Clock, Dispatch, Endpoints, IdMint, Ledger, Schedules, Statistics};
 use ledger::LedgerDoor;
 use schedules::SchedulesDoor;
+use statistics::StatisticsDoor;
 use std::sync::Arc;
 
 use crate::stores::Stores;
@@ -24,6 +26,7 @@ pub struct Doors {
     ledger: Arc<LedgerDoor>,
     schedules: Arc<SchedulesDoor>,
     endpoints: Arc<EndpointsDoor>,
+    statistics: Arc<StatisticsDoor>,
     dispatch: Arc<DispatchDoor>,
 }
 
@@ -39,6 +42,7 @@ impl Default for Doors {
             ledger: Arc::new(LedgerDoor::default()),
             schedules: Arc::default(),
             endpoints: Arc::default(),
+            statistics: Arc::default(),
             dispatch: Arc::new(DispatchDoor::new("it was not reached yet")),
         }
     }
@@ -65,6 +69,10 @@ impl Doors {
     pub fn endpoints(&self) -> Arc<dyn Endpoints> {
         self.endpoints.clone()
     }
+    /// The statistics; unavailable until the ledger is reached.
+    pub fn statistics(&self) -> Arc<dyn Statistics> {
+        self.statistics.clone()
+    }
     /// The dispatch; unavailable until it is reached.
     pub fn dispatch(&self) -> Arc<dyn Dispatch> {
         self.dispatch.clone()
@@ -75,6 +83,7 @@ impl Doors {
         self.dispatch.open(stores.dispatch.clone());
         self.schedules.open(stores.schedules.clone());
         self.endpoints.open(stores.endpoints.clone());
+        self.statistics.open(stores.statistics.clone());
         self.ledger.open(stores.ledger.clone());
     }
 }

@@ -283,6 +283,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn load(&self, ids: &[JobId]) -> Result<Vec<Loaded>>;
 
     /// Commits a batch of records, durably, all or none, with the follow-ups of those that stay and one receipt for these.
+    /// Records of jobs that outlive their day (see [`Maintenance`](crate::Maintenance)) may be a transaction of their own;
+    /// each record is whole.
     ///
     /// The first outcome of a job stays for ever. A failure is written only while the job has no outcome, and once per
     /// attempt. A crash is a failure with a mark: of the same attempt's failure and crash the first stays. Two records of

@@ -43,7 +43,7 @@ pub const STALE_STEPS_TOTAL: &str = "haul_stale_steps_total";
 /// Steps that put off a schedule which cannot fire.
 pub const SCHEDULE_PROBLEMS_TOTAL: &str = "haul_schedule_problems_total";
 /// Times that a call to a third party had to wait. Labels: `why` (`open`, `probing`, `asked`, `busy`, `rate`, `line`).
-/// Destinations are no labels: their number is not bounded; `GET /v1/destinations` names them.
+/// Destinations are no labels: their number is not bounded.
 pub const PACE_WAITS_TOTAL: &str = "haul_pace_waits_total";
 /// Circuit breakers of destinations that this process has changed. Labels: `to` (`open`, `closed`).
 pub const BREAKER_CHANGES_TOTAL: &str = "haul_breaker_changes_total";

@@ -31,7 +31,7 @@ use std::sync::Arc;
     ),
     responses(
         (status = CREATED, description = "The new job is committed.", body = JobView),
-        (status = CONFLICT, description = "The job has not ended yet.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = CONFLICT, description = "The job has not ended yet, or its payload was erased.", body = ProblemBody, content_type = "application/problem+json"),
         (status = "4XX", description = "Nothing was accepted.", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "Try again, with a key.", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -48,6 +48,9 @@ pub(crate) async fn rerun(
     let record = app.job(id).await?;
     if record.outcome.is_none() {
         return Err(Problem::new(ProblemType::JobNotEnded, "the job has no outcome yet"));
+    }
+    if record.is_erased() {
+        return Err(Problem::new(ProblemType::JobErased, "the payload of this job was erased"));
     }
     let request = format!("POST /v1/jobs/{id}/rerun");
     let idempotency = key.map(|key| app.rules.idempotency(key, request.as_bytes()));
