@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use haul_core::{
     Dispatch, Endpoints, FinalState, JobId, Kind, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings,
-    ScheduleName, Tenant, Timestamp,
+    ScheduleName, Statistics, Tenant, Timestamp,
     dispatch::{
         self, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, ScanCursor, ScanPage, Settlement,
         Ticket,
