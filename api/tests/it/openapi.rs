@@ -115,7 +115,10 @@ async fn the_example_of_a_submit_is_accepted_and_every_field_is_documented() {
         document["components"]["schemas"][schema]["properties"].as_object().unwrap().keys().cloned().collect()
     };
     let answered: Vec<String> = job.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(documented("Job"), answered);
+    // What tells of an erased payload is there when it is.
+    let mut always = documented("Job");
+    always.retain(|field| field != "payload_erased");
+    assert_eq!(always, answered);
     let example = &document["components"]["schemas"]["Job"]["example"];
     assert_eq!(example.as_object().unwrap().keys().cloned().collect::<Vec<_>>(), answered);
     let types = document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"].as_array().unwrap();
