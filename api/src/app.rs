@@ -10,14 +10,14 @@ use crate::{
     headers,
     intake::Intake,
     problem::{Problem, ProblemType},
-    tickets::Removals,
+    tickets::{Removals, Tickets},
     watch::Watch,
 };
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use haul_core::{
-    Clock, Dispatch, Endpoints, JobId, Kind, Ledger, QueueRef, Readiness, Schedules, Statistics, Tenant, Timestamp,
-    audit::Audit, config::Config, outcome::JobRecord,
+    Books, Clock, Dispatch, Endpoints, IdMint, JobId, Kind, Ledger, ProcessId, QueueRef, Readiness, Schedules,
+    Statistics, Tenant, Timestamp, audit::Audit, config::Config, outcome::JobRecord,
 };
 use http::HeaderValue;
 use std::{
@@ -35,6 +35,7 @@ const BULK_REQUESTS_MAX: usize = 32;
 /// What handlers share. Dropping the last one ends the intake.
 pub(crate) struct App {
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) books: Arc<dyn Books>,
     pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) schedules: Arc<dyn Schedules>,
     pub(crate) endpoints: Arc<dyn Endpoints>,
@@ -42,6 +43,12 @@ pub(crate) struct App {
     pub(crate) check_url: CheckUrl,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) clock: Arc<Clock>,
+    /// Makes the ids of what is not committed by the intake.
+    pub(crate) mint: Arc<IdMint>,
+    /// The owner of the receipts of it.
+    pub(crate) process: ProcessId,
+    /// Takes the tickets of it.
+    pub(crate) tickets: Tickets,
     /// Everybody's tenant until keys come.
     pub(crate) tenant: Tenant,
     pub(crate) intake: Intake,

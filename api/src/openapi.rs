@@ -17,6 +17,7 @@ use utoipa::{OpenApi, ToSchema, openapi};
     ),
     tags(
         (name = "jobs", description = "Submit jobs, look at them, cancel them, run them again."),
+        (name = "payments", description = "Payments: charged, captured and refunded once at a provider."),
         (name = "queues", description = "Where jobs wait."),
         (name = "schedules", description = "Jobs that are accepted again and again, by the clock."),
         (name = "webhooks", description = "Endpoints, and the events that are delivered to them (Standard Webhooks)."),
@@ -320,4 +321,37 @@ pub(crate) struct EventWish {
     timestamp: Option<String>,
     /// Any JSON, delivered byte for byte; at most 255 KiB.
     data: serde_json::Value,
+}
+
+/// A payment to be made. Unknown fields are refused; optional ones may be null.
+#[derive(ToSchema)]
+#[schema(example = json!({"amount": 1050, "currency": "EUR", "source": "pm_card_visa", "metadata": {"order": "7"}}))]
+#[expect(dead_code, reason = "documents what the payments route reads")]
+pub(crate) struct NewPayment {
+    /// A whole number of the currency's minor units.
+    #[schema(minimum = 1, maximum = 999_999_999_999_i64)]
+    amount: i64,
+    /// ISO 4217, in capitals.
+    #[schema(pattern = "^[A-Z]{3}$")]
+    currency: String,
+    /// The provider's token for whom or what to charge. Never a card's number.
+    #[schema(min_length = 1, max_length = 255)]
+    source: String,
+    /// Whether the charge takes the money at once, as it does unless told otherwise; otherwise it is held until it is captured.
+    capture: Option<bool>,
+    /// For people; the provider is told, too.
+    #[schema(max_length = 500)]
+    description: Option<String>,
+    /// Marks of your own: up to 20 names with a value each. The provider is told, too.
+    metadata: Option<BTreeMap<String, String>>,
+}
+
+/// How much is captured or given back.
+#[derive(ToSchema)]
+#[schema(example = json!({"amount": 500}))]
+#[expect(dead_code, reason = "documents what the payments routes read")]
+pub(crate) struct PaymentAmount {
+    /// Minor units; all that is left unless told otherwise.
+    #[schema(minimum = 1)]
+    amount: Option<i64>,
 }

@@ -77,6 +77,8 @@ problem_types! {
         "The path is none of the API's.";
     JobNotFound = "job-not-found", NOT_FOUND, "There is no such job", "",
         "No job has this id, it is kept no longer, or it is not yours.";
+    PaymentNotFound = "payment-not-found", NOT_FOUND, "There is no such payment", "",
+        "No payment has this id, or it is not yours.";
     QueueNotFound = "queue-not-found", NOT_FOUND, "There is no such queue", "A queue exists from its first job on.",
         "No job was ever submitted to a queue of this name.";
     ScheduleNotFound = "schedule-not-found", NOT_FOUND, "There is no such schedule", "",
@@ -89,10 +91,16 @@ problem_types! {
         "The body took longer than `api.request_timeout`. Nothing was accepted.";
     JobEnded = "job-ended", CONFLICT, "The job has ended", "",
         "A job that has an outcome cannot be cancelled: the outcome stays.";
+    PaymentUnderWay = "payment-under-way", CONFLICT, "The payment is under way at the provider",
+        "Wait for the job's outcome; then refund the payment.",
+        "A job of a payment can be cancelled until its first request to the provider. From then on it goes on until it is known \
+         what became of the money.";
     JobNotEnded = "job-not-ended", CONFLICT, "The job has not ended yet", "Cancel it first, or wait for its outcome.",
         "Only a job that has an outcome can be run again.";
     JobErased = "job-erased", CONFLICT, "The job's payload was erased", "Submit a new job with the payload that it is to have.",
         "Maintenance has erased the payload (`maintenance.payload_days`): there is nothing that could be run again.";
+    PaymentState = "payment-state", CONFLICT, "The payment does not allow this now", "Read the payment: its state says what is possible.",
+        "A capture of a payment that holds nothing, a refund of one of which nothing is left, or more operations than a payment may have.";
     IdempotencyKeyInUse = "idempotency-key-in-use", CONFLICT, "A request with this key is under way",
         "Send the same request again after the time in Retry-After.",
         "Another request with the same `Idempotency-Key` is being committed at this moment.";
@@ -124,6 +132,8 @@ problem_types! {
         "The JSON is fine, the schedule is not: an expression that cannot be read or never fires, an unknown time zone, a field that \
          is missing, unknown, of the wrong type or out of its range. `errors` lists each with a JSON pointer (RFC 6901) into the \
          request, the reason and the accepted form.";
+    CardNumber = "card-number", UNPROCESSABLE_ENTITY, "Card numbers are not taken", "Send the provider's token for the card instead.",
+        "Something in a payment's request looks like a card's number. It was neither stored nor logged, and is not repeated here.";
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The key came with another request before",
         "Use a new key for a new request.",
         "The same `Idempotency-Key` was used for a different request within `api.idempotency_lifetime`.";

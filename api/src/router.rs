@@ -5,7 +5,7 @@ use crate::{
     gate::gate,
     openapi, ops,
     problem::{Problem, ProblemBody, ProblemType},
-    routes::{audit, endpoints, events, jobs, problem, queues, schedules},
+    routes::{audit, endpoints, events, jobs, payments, problem, queues, schedules},
 };
 use axum::{
     Router,
@@ -28,6 +28,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(jobs::get::get))
         .routes(routes!(jobs::cancel::cancel))
         .routes(routes!(jobs::rerun::rerun))
+        .routes(routes!(payments::create::create, payments::list::list))
+        .routes(routes!(payments::balances::balances))
+        .routes(routes!(payments::get::get))
+        .routes(routes!(payments::capture::capture))
+        .routes(routes!(payments::refund::refund))
         .routes(routes!(queues::list::list))
         .routes(routes!(queues::configure::configure))
         .routes(routes!(queues::statistics::statistics))

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod endpoints;
 pub(crate) mod events;
 pub(crate) mod jobs;
+pub(crate) mod payments;
 pub(crate) mod problem;
 pub(crate) mod queues;
 pub(crate) mod schedules;
@@ -73,7 +74,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SchedulePath {
     }
 }
 
-async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
+pub(crate) async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
     match Path::<String>::from_request_parts(parts, state).await {
         Ok(Path(text)) => Ok(text),
         Err(_) => Err(Problem::new(ProblemType::InvalidPath, "the path holds a percent-encoding that is not UTF-8")),

@@ -19,7 +19,7 @@ use crate::{
     watch::Watch,
 };
 use haul_core::{
-    Dispatch, Endpoints, IdMint, Ledger, ProcessId, Readiness, Schedules, Statistics, Tenant,
+    Books, Dispatch, Endpoints, IdMint, Ledger, ProcessId, Readiness, Schedules, Statistics, Tenant,
     audit::Audit,
     config::{ApiConfig, Config},
 };
@@ -48,6 +48,8 @@ pub struct ApiDeps<'a> {
     pub statistics: Arc<dyn Statistics>,
     /// Says why nothing may be sent to a URL, as far as its text tells.
     pub check_url: CheckUrl,
+    /// The payments beside it.
+    pub books: Arc<dyn Books>,
     /// The hint.
     pub dispatch: Arc<dyn Dispatch>,
     /// Compares the two, on demand.
@@ -73,6 +75,7 @@ pub struct Api {
     endpoints: Arc<dyn Endpoints>,
     statistics: Arc<dyn Statistics>,
     check_url: CheckUrl,
+    books: Arc<dyn Books>,
     dispatch: Arc<dyn Dispatch>,
     audit: Arc<dyn Audit>,
     mint: Arc<IdMint>,
@@ -96,6 +99,7 @@ impl Api {
             endpoints,
             statistics,
             check_url,
+            books,
             dispatch,
             audit,
             mint,
@@ -111,6 +115,7 @@ impl Api {
             endpoints,
             statistics,
             check_url,
+            books,
             dispatch,
             audit,
             mint,
@@ -148,8 +153,8 @@ impl Api {
             mint: self.mint.clone(),
             process: self.process,
             tenant: Tenant::default(),
-            tickets,
-            receipts,
+            tickets: tickets.clone(),
+            receipts: receipts.clone(),
             accepted: Default::default(),
             is_down: Arc::default(),
         };
@@ -162,9 +167,13 @@ impl Api {
             endpoints: self.endpoints,
             statistics: self.statistics,
             check_url: self.check_url,
+            books: self.books,
             dispatch: self.dispatch,
             audit: self.audit,
             clock: self.mint.clock().clone(),
+            mint: self.mint,
+            process: self.process,
+            tickets,
             tenant: Tenant::default(),
             intake,
             removals,

@@ -105,6 +105,7 @@ fn api(process: &Process, doors: &Doors, settings: &Settings, outgoing: Outgoing
         endpoints: doors.endpoints(),
         statistics: doors.statistics(),
         check_url: Arc::new(move |url| outgoing.check(url).map(drop).map_err(|refusal| refusal.to_string())),
+        books: doors.books(),
         dispatch: doors.dispatch(),
         audit: Arc::new(auditor),
         mint: doors.mint().clone(),

@@ -12,8 +12,8 @@ use crate::{
     upkeep::{DutyError, sync_clock},
 };
 use haul_core::{
-    Clock, Dispatch, Endpoints, Ledger, Maintenance, Pace, Readiness, Schedules, Statistics, dispatch::DispatchError,
-    pace::FallbackPace,
+    Books, Clock, Dispatch, Endpoints, Ledger, Maintenance, Pace, Readiness, Schedules, Statistics,
+    dispatch::DispatchError, pace::FallbackPace,
 };
 use haul_embedded::{MemoryDispatch, MemoryPace, SqliteLedger};
 use haul_postgres::{ConnectError, ExclusiveLock, LockError, MigrateError, PostgresLedger, PostgresOptions};
@@ -73,6 +73,8 @@ pub struct Stores {
     pub statistics: Arc<dyn Statistics>,
     /// What keeps it from growing for ever.
     pub maintenance: Arc<dyn Maintenance>,
+    /// The payments beside it.
+    pub books: Arc<dyn Books>,
     /// The hint.
     pub dispatch: Arc<dyn Dispatch>,
     /// How fast third parties are called.
@@ -86,7 +88,7 @@ pub(crate) type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Stores {
     /// All ports of one ledger.
-    fn over<L: Ledger + Schedules + Endpoints + Maintenance + Statistics>(
+    fn over<L: Ledger + Schedules + Endpoints + Maintenance + Statistics + Books>(
         ledger: Arc<L>,
         dispatch: Arc<dyn Dispatch>,
         pace: Arc<dyn Pace>,
@@ -97,6 +99,7 @@ impl Stores {
             endpoints: ledger.clone(),
             statistics: ledger.clone(),
             maintenance: ledger.clone(),
+            books: ledger.clone(),
             ledger,
             dispatch,
             pace,

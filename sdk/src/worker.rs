@@ -122,7 +122,7 @@ impl Worker {
 
 /// Adds the built-in kinds that need stores to those that do not.
 pub fn with_stores(builder: WorkerBuilder, stores: &Stores) -> WorkerBuilder {
-    haul_handlers::webhooks(builder, stores.endpoints.clone(), stores.ledger.clone())
+    haul_handlers::webhooks(builder.data(stores.books.clone()), stores.endpoints.clone(), stores.ledger.clone())
 }
 
 /// A worker, and the reconciler and the auditor that every worker brings along, as roles of a process. The builder has its mint.

@@ -16,7 +16,7 @@ use crate::{
     headers,
     intake::Admitted,
     problem::{FieldError, Problem, ProblemType},
-    routes::json,
+    routes::{json, payments::resume},
     view::JobView,
 };
 use axum::response::Response;
@@ -26,7 +26,8 @@ use http::{HeaderValue, StatusCode, header};
 /// Commits one job and answers 201 with it; with the job that was accepted before when the request is a replay.
 pub(crate) async fn accept(app: &App, row: Row) -> Result<Response, Problem> {
     let draft = row.draft.clone();
-    let Admitted { id, replayed } = app.intake.submit(row).await?;
+    let Admitted { id, replayed } =
+        if resume::is_payments(&row) { resume::submit(app, row).await? } else { app.intake.submit(row).await? };
     if !replayed {
         return created(&draft.into_job(id, app.tenant.clone()), false);
     }

@@ -12,6 +12,7 @@ mod idempotency;
 mod jobs;
 mod lists;
 mod openapi;
+mod payments;
 mod queues;
 mod schedules;
 mod server;

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use haul_api::{Api, ApiDeps, PayloadCheck, PayloadFault};
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
-    Clock, Dispatch, Endpoints, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef, QueueSettings,
-    Readiness, Schedules, Statistics, Tenant,
+    Books, Clock, Dispatch, Endpoints, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef,
+    QueueSettings, Readiness, Schedules, Statistics, Tenant,
     config::Config,
     dispatch::{ClaimRequest, LeaseToken},
     ledger::{Entry, Record},
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) ledger: Arc<FaultyLedger>,
+    pub(crate) books: Arc<dyn Books>,
     pub(crate) dispatch: Arc<FaultyDispatch>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) process: ProcessId,
@@ -47,19 +48,21 @@ impl World {
 
     /// A world on these stores, with fault wrappers around them.
     pub(crate) async fn on(
-        ledger: Arc<impl Ledger + Schedules + Endpoints + Statistics>,
+        ledger: Arc<impl Ledger + Schedules + Endpoints + Statistics + Books>,
         dispatch: Arc<dyn Dispatch>,
         clock: Arc<Clock>,
         change: impl FnOnce(&mut Config),
     ) -> Self {
+        let books: Arc<dyn Books> = ledger.clone();
         let ledger = Arc::new(FaultyLedger::new(ledger));
         let dispatch = Arc::new(FaultyDispatch::new(dispatch));
-        Self::over(ledger, dispatch, clock, change).await
+        Self::over(ledger, books, dispatch, clock, change).await
     }
 
     /// Another API over the same stores.
     pub(crate) async fn over(
         ledger: Arc<FaultyLedger>,
+        books: Arc<dyn Books>,
         dispatch: Arc<FaultyDispatch>,
         clock: Arc<Clock>,
         change: impl FnOnce(&mut Config),
@@ -76,6 +79,7 @@ impl World {
                 true => Err("leads where nothing may be sent".to_owned()),
                 false => Ok(()),
             }),
+            books: books.clone(),
             dispatch: dispatch.clone(),
             audit: Arc::new(Auditor::new(ledger.clone(), dispatch.clone(), &config.repair)),
             mint: Arc::new(IdMint::new(clock.clone())),
@@ -92,7 +96,7 @@ impl World {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(api.serve(listener, shutdown.clone()));
-        Self { address, ledger, dispatch, clock, process, readiness, shutdown, serving }
+        Self { address, ledger, books, dispatch, clock, process, readiness, shutdown, serving }
     }
 
     /// Sends a request line with headers and a body.

@@ -4,15 +4,17 @@
 //! not ready, and all of it goes on by itself when the door opens. So an API serves from its first moment on, and a
 //! dispatch in memory can be taken away while the lock on its ledger is lost.
 
+mod books;
 mod dispatch;
 mod endpoints;
 mod ledger;
 mod schedules;
 mod statistics;
 
+use books::BooksDoor;
 pub(crate) use dispatch::DispatchDoor;
 use endpoints::EndpointsDoor;
-use haul_core::{Clock, Dispatch, Endpoints, IdMint, Ledger, Schedules, Statistics};
+use haul_core::{Books, Clock, Dispatch, Endpoints, IdMint, Ledger, Schedules, Statistics};
 use ledger::LedgerDoor;
 use schedules::SchedulesDoor;
 use statistics::StatisticsDoor;
@@ -28,6 +30,7 @@ pub struct Doors {
     endpoints: Arc<EndpointsDoor>,
     statistics: Arc<StatisticsDoor>,
     dispatch: Arc<DispatchDoor>,
+    books: Arc<BooksDoor>,
 }
 
 /// Behind a closed door.
@@ -44,6 +47,7 @@ impl Default for Doors {
             endpoints: Arc::default(),
             statistics: Arc::default(),
             dispatch: Arc::new(DispatchDoor::new("it was not reached yet")),
+            books: Arc::default(),
         }
     }
 }
@@ -77,6 +81,10 @@ impl Doors {
     pub fn dispatch(&self) -> Arc<dyn Dispatch> {
         self.dispatch.clone()
     }
+    /// The books; unavailable until they are reached.
+    pub fn books(&self) -> Arc<dyn Books> {
+        self.books.clone()
+    }
 
     /// The stores are reached.
     pub(crate) fn open(&self, stores: &Stores) {
@@ -84,6 +92,7 @@ impl Doors {
         self.schedules.open(stores.schedules.clone());
         self.endpoints.open(stores.endpoints.clone());
         self.statistics.open(stores.statistics.clone());
+        self.books.open(stores.books.clone());
         self.ledger.open(stores.ledger.clone());
     }
 }

@@ -20,6 +20,7 @@
 //! Promises do not rely on real time where they can: what must hold is given long leases, what must expire is given
 //! short ones and waited for with a generous limit.
 
+pub mod books;
 pub mod dispatch;
 pub mod endpoints;
 pub mod ledger;
@@ -49,6 +50,15 @@ macro_rules! ledger_tests {
 macro_rules! schedules_tests {
     ($harness:expr) => {
         $crate::__schedules_promises! { __tests ($harness) }
+    };
+}
+
+/// Lists every promise of a store of payments as a test of its own. Takes an expression that makes a
+/// [`BooksHarness`](crate::books::BooksHarness).
+#[macro_export]
+macro_rules! books_tests {
+    ($harness:expr) => {
+        $crate::__books_promises! { __tests ($harness) }
     };
 }
 

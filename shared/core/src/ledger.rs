@@ -175,6 +175,8 @@ pub enum Cancelled {
     Now,
     /// It had ended before.
     Already(FinalState),
+    /// It has begun to move money at a provider, which cannot be taken back: see [`Books`](crate::Books). It goes on.
+    TooLate,
     /// The tenant has no such job.
     Unknown,
 }
@@ -291,7 +293,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// one batch may be of the same job: the earlier wins.
     async fn record(&self, records: &[Record], owner: ProcessId) -> Result<BatchRecorded>;
 
-    /// Gives each job that has no outcome the outcome `cancelled`. One answer per id, in order.
+    /// Gives each job that has no outcome, and does not send for a payment, the outcome `cancelled`. One answer per id, in
+    /// order.
     async fn cancel(&self, tenant: &Tenant, ids: &[JobId], at: Timestamp) -> Result<Vec<Cancelled>>;
 
     /// Which of these jobs have an outcome, in any order. Must be cheap: it is asked often.

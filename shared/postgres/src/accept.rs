@@ -74,7 +74,7 @@ async fn send_and_register(
 }
 
 /// Writes a batch, whatever is there already.
-async fn write(
+pub(crate) async fn write(
     connection: &mut PgConnection,
     jobs: &[NewJob],
     owner: ProcessId,

@@ -10,6 +10,7 @@
 //! again.
 
 mod accept;
+mod books;
 mod cancel;
 mod caution;
 mod closing;

@@ -26,7 +26,7 @@ use std::sync::Arc;
     params(("id" = uuid::Uuid, Path, description = "The job's id.")),
     responses(
         (status = OK, description = "The job, now cancelled.", body = JobView),
-        (status = CONFLICT, description = "The job has ended; its outcome stays.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = CONFLICT, description = "The job has ended, and its outcome stays; or it moves money already, and goes on.", body = ProblemBody, content_type = "application/problem+json"),
         (status = "4XX", description = "There is no such job.", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "Try again.", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -42,6 +42,9 @@ pub(crate) async fn cancel(
         Some(Cancelled::Now) => {}
         Some(Cancelled::Already(state)) => {
             return Err(Problem::new(ProblemType::JobEnded, format!("the job has ended: {}", state.as_str())));
+        }
+        Some(Cancelled::TooLate) => {
+            return Err(Problem::new(ProblemType::PaymentUnderWay, "the job has begun to move money at the provider"));
         }
         Some(Cancelled::Unknown) | None => return Err(Problem::new(ProblemType::JobNotFound, "no job has this id")),
     }

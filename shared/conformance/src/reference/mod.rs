@@ -3,6 +3,7 @@
 //! They keep every promise of the two traits and nothing else: no durability, no speed, no second process. The suites
 //! prove that they pass, the property tests measure the adapters by them, and simulations run over them.
 
+mod books;
 mod dispatch;
 mod endpoints;
 mod ledger;

@@ -29,3 +29,8 @@ mod dispatch {
     use crate::worlds::Dispatches;
     haul_conformance::dispatch_tests!(Dispatches(|reference| reference as _));
 }
+
+mod books {
+    use crate::worlds::BookStores;
+    haul_conformance::books_tests!(BookStores(|reference| reference as _));
+}

@@ -1,15 +1,16 @@
 //! Each broken adapter is rejected by the promises that it breaks: the suites can fail, and say where.
 
 use crate::{
+    broken_books::{BrokenBooks, Defect as B},
     broken_dispatch::{BrokenDispatch, Defect as D},
     broken_endpoints::{BrokenEndpoints, Defect as E},
     broken_ledger::{BrokenLedger, Defect as L},
     broken_maintenance::{BrokenMaintenance, Defect as M},
     broken_schedules::{BrokenSchedules, Defect as S},
     broken_statistics::{BrokenStatistics, Defect as C},
-    worlds::{Counters, Dispatches, EndpointStores, Ledgers, Maintained, ScheduleStores},
+    worlds::{BookStores, Counters, Dispatches, EndpointStores, Ledgers, Maintained, ScheduleStores},
 };
-use haul_conformance::{Promise, dispatch, endpoints, ledger, maintenance, run, schedules, statistics};
+use haul_conformance::{Promise, books, dispatch, endpoints, ledger, maintenance, run, schedules, statistics};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -39,6 +40,13 @@ fn breaks_schedules(defect: S, names: &[&str]) {
     all_are_broken(schedules::PROMISES, names, async || {
         let wrap = move |reference| Arc::new(BrokenSchedules::new(reference, defect)) as _;
         schedules::Stage::new(Arc::new(ScheduleStores(wrap))).await
+    });
+}
+
+fn breaks_books(defect: B, names: &[&str]) {
+    all_are_broken(books::PROMISES, names, async || {
+        let wrap = move |reference| Arc::new(BrokenBooks::new(reference, defect)) as _;
+        books::Stage::new(Arc::new(BookStores(wrap))).await
     });
 }
 
@@ -279,6 +287,44 @@ rejected! { breaks_schedules:
         "due::a_schedule_is_due_when_its_time_has_come",
     ];
     a_store_that_goes_by_another_clock = S::GoesByTheReadersClock => ["due::what_is_due_goes_by_the_ledgers_clock"];
+}
+
+rejected! { breaks_books:
+    a_store_of_payments_that_posts_twice = B::PostsTwice => ["look::the_accounts_of_a_currency_sum_to_zero"];
+    a_store_of_payments_that_lets_stale_changes_through = B::LetsStaleChangesThrough => [
+        "change::a_change_of_another_version_changes_nothing",
+    ];
+    a_store_of_payments_that_looks_before_it_changes = B::LooksBeforeItChanges => ["crowd::one_of_many_changes_at_once_is_made"];
+    a_store_of_payments_that_sums_one_side = B::SumsOneSide => ["look::the_accounts_of_a_currency_sum_to_zero"];
+    a_store_of_payments_that_forgets_the_bytes = B::ForgetsTheBytes => [
+        "change::requests_are_kept_byte_for_byte",
+        "change::a_request_that_is_stored_is_never_replaced",
+    ];
+    a_store_of_payments_that_makes_the_request_text = B::MakesTheRequestText => ["change::requests_are_kept_byte_for_byte"];
+    a_store_of_payments_that_forgets_the_posting = B::ForgetsThePosting => [
+        "change::a_change_is_stored_with_its_request_and_its_posting",
+        "change::a_step_is_posted_once",
+    ];
+    a_store_of_payments_that_forgets_who_sends = B::ForgetsWhoSends => [
+        "change::a_job_that_sends_can_no_longer_be_cancelled",
+        "change::a_job_that_has_ended_sends_nothing",
+        "change::a_job_of_another_operation_sends_nothing",
+        "crowd::of_a_cancel_and_a_send_at_once_one_is_refused",
+    ];
+    a_store_of_payments_that_looks_at_the_payment_first = B::LooksAtThePaymentFirst => [
+        "order::a_key_is_measured_before_the_payment_is_looked_at",
+    ];
+    a_store_of_payments_that_makes_jobs_for_anybody = B::MakesJobsForAnybody => [
+        "order::an_order_for_what_does_not_exist_makes_nothing",
+    ];
+    a_store_of_payments_that_ignores_keys = B::IgnoresKeys => [
+        "order::the_same_request_under_a_key_is_answered_with_its_job",
+        "order::another_request_under_a_key_is_refused",
+        "crowd::orders_under_one_key_at_once_make_one_payment",
+    ];
+    a_store_of_payments_that_refuses_what_it_has_made = B::RefusesWhatItHasMade => ["change::a_change_sent_again_is_made_once"];
+    a_store_of_payments_that_hides_what_is_open = B::HidesWhatIsOpen => ["look::what_is_not_final_is_found"];
+    a_store_of_payments_that_forgets_events = B::ForgetsEvents => ["look::an_event_is_noted"];
 }
 
 rejected! { breaks_endpoints:

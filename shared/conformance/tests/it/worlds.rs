@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use haul_conformance::{
+    books::{BooksHarness, BooksWorld},
     dispatch::{DispatchHarness, DispatchWorld},
     endpoints::{EndpointsHarness, EndpointsWorld},
     ledger::{LedgerHarness, LedgerWorld},
@@ -10,7 +11,7 @@ use haul_conformance::{
     schedules::{SchedulesHarness, SchedulesWorld},
     statistics::{StatisticsHarness, StatisticsWorld},
 };
-use haul_core::{Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules, Statistics};
+use haul_core::{Books, Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules, Statistics};
 use std::{sync::Arc, time::Duration};
 
 /// Makes ledgers: the reference, as the function wraps it.
@@ -177,6 +178,34 @@ where
 impl StatisticsWorld for CounterOver {
     fn statistics(&self) -> Arc<dyn Statistics> {
         self.statistics.clone()
+    }
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.reference.clone()
+    }
+}
+
+/// Makes stores of payments: the reference, as the function wraps it.
+pub(crate) struct BookStores<W>(pub(crate) W);
+
+struct BooksOver {
+    reference: Arc<ReferenceLedger>,
+    books: Arc<dyn Books>,
+}
+
+#[async_trait]
+impl<W> BooksHarness for BookStores<W>
+where
+    W: Fn(Arc<ReferenceLedger>) -> Arc<dyn Books> + Send + Sync + 'static,
+{
+    async fn fresh(&self) -> Arc<dyn BooksWorld> {
+        let reference = Arc::new(ReferenceLedger::new(Arc::new(Clock::new())));
+        Arc::new(BooksOver { books: (self.0)(reference.clone()), reference })
+    }
+}
+
+impl BooksWorld for BooksOver {
+    fn books(&self) -> Arc<dyn Books> {
+        self.books.clone()
     }
     fn ledger(&self) -> Arc<dyn Ledger> {
         self.reference.clone()

@@ -10,6 +10,7 @@
 //! Calls may be dropped half-way: what they did is then unknown, as the contract allows, and nothing is half-written.
 
 mod accept;
+mod books;
 mod close;
 mod endpoints;
 mod error;

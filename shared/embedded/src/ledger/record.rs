@@ -163,13 +163,15 @@ pub(super) async fn cancel(writer: &Writer, tenant: &Tenant, ids: &[JobId], at: 
     let found = sqlx::query_file!("sql/cancel_look.sql", asked, tenant.as_str()).fetch_all(&mut tx.conn).await;
     let mut jobs = HashMap::new();
     for row in found.map_err(ledger_error)? {
-        jobs.insert(JobId(row.id), (row.state.map(final_state).transpose()?, count(row.failures)?));
+        let state = row.state.map(final_state).transpose()?;
+        jobs.insert(JobId(row.id), (state, count(row.failures)?, row.has_sent));
     }
     let (mut outcomes, mut cancelled) = (Rows::default(), Vec::new());
     let cancel = |id: &JobId| match jobs.get_mut(id) {
         None => Cancelled::Unknown,
-        Some((Some(state), _)) => Cancelled::Already(*state),
-        Some((state, failures)) => {
+        Some((Some(state), ..)) => Cancelled::Already(*state),
+        Some((None, _, true)) => Cancelled::TooLate,
+        Some((state, failures, false)) => {
             let end = FinalState::Cancelled;
             End { job: *id, tenant, at, state: end, result: None, error: None }.add(*failures, &mut outcomes);
             *state = Some(end);

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use haul_conformance::{
+    books::{BooksHarness, BooksWorld},
     dispatch::{DispatchHarness, DispatchWorld},
     endpoints::{EndpointsHarness, EndpointsWorld},
     ledger::{LedgerHarness, LedgerWorld},
@@ -9,7 +10,7 @@ use haul_conformance::{
     schedules::{SchedulesHarness, SchedulesWorld},
     statistics::{StatisticsHarness, StatisticsWorld},
 };
-use haul_core::{Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules, Statistics};
+use haul_core::{Books, Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules, Statistics};
 use haul_embedded::{MemoryDispatch, SqliteLedger};
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{sync::Arc, time::Duration};
@@ -51,8 +52,24 @@ impl StatisticsHarness for Sqlite {
     }
 }
 
+#[async_trait]
+impl BooksHarness for Sqlite {
+    async fn fresh(&self) -> Arc<dyn BooksWorld> {
+        Arc::new(SqliteWorld::new().await)
+    }
+}
+
 impl StatisticsWorld for SqliteWorld {
     fn statistics(&self) -> Arc<dyn Statistics> {
+        self.ledger.clone()
+    }
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.ledger.clone()
+    }
+}
+
+impl BooksWorld for SqliteWorld {
+    fn books(&self) -> Arc<dyn Books> {
         self.ledger.clone()
     }
     fn ledger(&self) -> Arc<dyn Ledger> {
@@ -150,6 +167,11 @@ mod schedules {
 mod statistics {
     use super::Sqlite;
     haul_conformance::statistics_tests!(Sqlite);
+}
+
+mod books {
+    use super::Sqlite;
+    haul_conformance::books_tests!(Sqlite);
 }
 
 mod endpoints {

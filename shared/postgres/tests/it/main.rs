@@ -25,6 +25,11 @@ mod statistics {
     haul_conformance::statistics_tests!(PostgresHarness);
 }
 
+mod books {
+    use crate::world::PostgresHarness;
+    haul_conformance::books_tests!(PostgresHarness);
+}
+
 mod endpoints {
     use crate::world::PostgresHarness;
     haul_conformance::endpoints_tests!(PostgresHarness);

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use haul_conformance::{
+    books::{BooksHarness, BooksWorld},
     endpoints::{EndpointsHarness, EndpointsWorld},
     ledger::{LedgerHarness, LedgerWorld},
     maintenance::{MaintenanceHarness, MaintenanceWorld},
@@ -9,8 +10,8 @@ use haul_conformance::{
     statistics::{StatisticsHarness, StatisticsWorld},
 };
 use haul_core::{
-    Endpoints, Job, JobId, JobOptions, Kind, Ledger, Maintenance, Priority, ProcessId, Queue, Schedules, Statistics,
-    Tenant,
+    Books, Endpoints, Job, JobId, JobOptions, Kind, Ledger, Maintenance, Priority, ProcessId, Queue, Schedules,
+    Statistics, Tenant,
     ledger::{Entry, NewJob, Record},
 };
 use haul_postgres::{PostgresLedger, PostgresOptions, migrate};
@@ -62,6 +63,22 @@ impl StatisticsHarness for PostgresHarness {
 
 impl StatisticsWorld for World {
     fn statistics(&self) -> Arc<dyn Statistics> {
+        self.handle()
+    }
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.handle()
+    }
+}
+
+#[async_trait]
+impl BooksHarness for PostgresHarness {
+    async fn fresh(&self) -> Arc<dyn BooksWorld> {
+        Arc::new(World::new().await)
+    }
+}
+
+impl BooksWorld for World {
+    fn books(&self) -> Arc<dyn Books> {
         self.handle()
     }
     fn ledger(&self) -> Arc<dyn Ledger> {

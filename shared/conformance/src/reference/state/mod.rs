@@ -1,5 +1,6 @@
 //! What the reference ledger holds, and the rules over it. Plain and single-threaded: every method is one transaction.
 
+mod books;
 mod endpoints;
 mod look;
 mod maintenance;
@@ -98,6 +99,7 @@ pub(in crate::reference) struct State {
     /// Those that came with Haul, also those that are gone.
     schedules_brought: BTreeSet<ScheduleRef>,
     statistics: statistics::Counted,
+    books: books::State,
     /// Days before this id are closed.
     closed_before: Option<JobId>,
     endpoints: BTreeMap<(Tenant, EndpointId), Endpoint>,
@@ -255,6 +257,9 @@ impl State {
             let Some(stored) = stored else { return Cancelled::Unknown };
             if let Some(state) = stored.state() {
                 return Cancelled::Already(state);
+            }
+            if self.books.has_sent(*id) {
+                return Cancelled::TooLate;
             }
             let attempt = stored.failure_count();
             let state = FinalState::Cancelled;
