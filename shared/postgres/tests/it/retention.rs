@@ -2,8 +2,8 @@
 
 use crate::world::{World, id_ago, job, now_id, success};
 use haul_core::{
-    Job, Ledger, Maintenance, ProcessId,
-    ledger::{NewJob, Recorded},
+    Job, Ledger, Maintenance, ProcessId, Tenant,
+    ledger::{Cancelled, NewJob, Recorded},
     maintenance::{Retained, Retention},
 };
 use sqlx::{Executor, PgConnection};
@@ -249,4 +249,24 @@ async fn what_the_lists_of_closing_do_not_know_is_found_all_the_same() {
     assert_eq!(world.unsettled().await.len(), 5, "and is looked for from now on");
     while world.ledger.close_minutes().await.expect("minutes are closed") > 0 {}
     assert_eq!(world.unsettled().await.len(), 5, "sweeping leaves it alone");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_outlives_its_day_and_sends_for_a_payment_cannot_be_cancelled() {
+    let world = World::new().await;
+    fill(&world, 10, 1, 2).await;
+    retain(&world, 3).await;
+    let kept = world.unsettled().await;
+    let sends = kept[0];
+    world
+        .sql(&format!(
+            "INSERT INTO haul.payment (id, tenant, state, unfinished, amount, currency, body)
+             VALUES ('{sends}', 'default', 'pending', true, 1, 'EUR', '{{}}');
+             INSERT INTO haul.payment_job (job, payment, operation, has_sent) VALUES ('{sends}', '{sends}', 1, true)"
+        ))
+        .await;
+    let cancelled =
+        world.ledger.cancel(&Tenant::default(), &kept, world.ledger.now().await.expect("it tells the time"));
+    assert_eq!(cancelled.await.expect("a cancel is answered"), [Cancelled::TooLate, Cancelled::Now]);
+    assert_eq!(world.unsettled().await, [sends]);
 }
