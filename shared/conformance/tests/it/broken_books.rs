@@ -57,10 +57,11 @@ impl Books for BrokenBooks {
         let mut order = order.clone();
         match &order.entry {
             _ if self.is(IgnoresKeys) => order.job.idempotency = None,
-            Entry::Changed(change) if self.is(LooksAtThePaymentFirst) => {
-                if self.version(change.payment.id).await != Some(change.payment.version) {
-                    return Ok(Ordered::Stale);
-                }
+            Entry::Changed(change)
+                if self.is(LooksAtThePaymentFirst)
+                    && self.version(change.payment.id).await != Some(change.payment.version) =>
+            {
+                return Ok(Ordered::Stale);
             }
             _ => {}
         }

@@ -265,8 +265,8 @@ async fn what_outlives_its_day_and_sends_for_a_payment_cannot_be_cancelled() {
              INSERT INTO haul.payment_job (job, payment, operation, has_sent) VALUES ('{sends}', '{sends}', 1, true)"
         ))
         .await;
-    let cancelled =
-        world.ledger.cancel(&Tenant::default(), &kept, world.ledger.now().await.expect("it tells the time"));
-    assert_eq!(cancelled.await.expect("a cancel is answered"), [Cancelled::TooLate, Cancelled::Now]);
+    let now = world.ledger.now().await.expect("it tells the time");
+    let cancelled = world.ledger.cancel(&Tenant::default(), &kept, now).await.expect("a cancel is answered");
+    assert_eq!(cancelled, [Cancelled::TooLate, Cancelled::Now]);
     assert_eq!(world.unsettled().await, [sends]);
 }
