@@ -180,7 +180,7 @@ impl Books {
 }
 
 /// Reads lines of columns, as `psql -A -t` prints them.
-fn rows<T, const N: usize>(printed: &str, read: impl Fn([&str; N]) -> Option<T>) -> Result<Vec<T>> {
+pub(crate) fn rows<T, const N: usize>(printed: &str, read: impl Fn([&str; N]) -> Option<T>) -> Result<Vec<T>> {
     let row = |line: &str| {
         let columns: Vec<&str> = line.split('|').collect();
         let columns: Option<[&str; N]> = columns.try_into().ok();

@@ -34,8 +34,8 @@ const DEFECTS: [Defect; 4] = [
     },
     Defect {
         name: "key-per-attempt",
-        about: "Each attempt has an idempotency key of its own at the third party.",
-        scenario: "party-commits-and-hangs-up",
+        about: "Each send of a payment has an idempotency key of its own, and what became of the last one is not looked up.",
+        scenario: "payments",
         caught_by: Invariant::I3,
     },
     Defect {

@@ -6,6 +6,7 @@
 mod acceptance;
 mod effects;
 mod outcomes;
+mod payments;
 mod recovery;
 #[cfg(test)]
 mod sample;
@@ -14,6 +15,7 @@ mod ticks;
 pub use acceptance::{lost, nothing_is_lost};
 pub use effects::{at_most_one_effect, duplicate_sends, executions_per_job};
 pub use outcomes::{duplicate_outcomes, legal_transitions, one_outcome};
+pub use payments::payments_agree;
 pub use recovery::{Recovery, reachable, recovered_in_time, recovery};
 pub use ticks::each_tick_once;
 
@@ -32,6 +34,8 @@ pub enum Invariant {
     I3,
     /// Unsettled in the ledger means reachable in the dispatch.
     I4,
+    /// Postings are balanced, and are what the payment provider did.
+    I5,
     /// Only legal state transitions.
     I6,
     /// Recovery within the limit, where there is one.
@@ -62,6 +66,7 @@ pub fn check(evidence: &Evidence, recovery_max: Option<Duration>) -> Vec<Violati
     violations.extend(one_outcome(evidence));
     violations.extend(at_most_one_effect(evidence));
     violations.extend(reachable(evidence));
+    violations.extend(payments_agree(evidence));
     violations.extend(legal_transitions(evidence));
     violations.extend(recovered_in_time(evidence, recovery_max));
     violations.extend(each_tick_once(evidence));

@@ -4,6 +4,7 @@
 //! down. None of them is made by the code under test: the last one comes from `psql`, and its log from triggers. Times are
 //! milliseconds since 1970 on this machine's clock, which is also the ledger's.
 
+use crate::payments::Payments;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -240,6 +241,8 @@ pub struct Evidence {
     pub faults: Vec<Fault>,
     /// The dispatch against the ledger, where that was compared.
     pub reach: Option<Reach>,
+    /// What is known of payments, where there were some.
+    pub payments: Option<Payments>,
     /// When the run ended.
     pub end_ms: i64,
 }

@@ -13,6 +13,7 @@ pub mod checker;
 pub mod evidence;
 pub mod load;
 pub mod party;
+pub mod payments;
 pub mod redises;
 pub mod report;
 pub mod runner;

@@ -149,13 +149,15 @@ fn seed_of(name: &str, seed: u64) -> u64 {
 }
 
 fn figures(evidence: &Evidence, violations: &[Violation]) -> Figures {
-    let acknowledged = evidence.submits().values().filter(|submit| !submit.accepted.is_empty()).count();
+    let submits = evidence.submits().values().filter(|submit| !submit.accepted.is_empty()).count();
+    let payments = evidence.payments.iter().flat_map(|payments| &payments.asked);
+    let acknowledged = submits + payments.filter(|asked| !asked.accepted.is_empty()).count();
     let mut violated: Vec<Invariant> = violations.iter().map(|violation| violation.invariant).collect();
     violated.sort_unstable();
     violated.dedup();
     Figures {
         acknowledged,
-        faults: evidence.faults.len(),
+        faults: evidence.faults.len() + evidence.payments.as_ref().map_or(0, |payments| payments.struck),
         ticks: evidence.ledger.ticks.len(),
         lost: checker::lost(evidence),
         duplicate_outcomes: checker::duplicate_outcomes(evidence),
@@ -211,6 +213,9 @@ fn keep(evidence: &Evidence, directory: &Path) -> Result<()> {
     lines("ticks.jsonl", evidence.ledger.ticks.iter().map(serde_json::to_string).collect())?;
     lines("timetable.jsonl", evidence.timetable.iter().map(serde_json::to_string).collect())?;
     lines("pauses.jsonl", evidence.pauses.iter().map(serde_json::to_string).collect())?;
+    if let Some(payments) = &evidence.payments {
+        std::fs::write(directory.join("payments.json"), serde_json::to_string_pretty(payments)?)?;
+    }
     lines("faults.jsonl", evidence.faults.iter().map(serde_json::to_string).collect())
 }
 

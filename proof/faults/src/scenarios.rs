@@ -7,6 +7,7 @@ mod failover;
 mod history;
 mod network;
 mod party;
+mod payments;
 mod poison;
 mod postgres;
 mod redis;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Scenario> {
         network::all(),
         party::all(),
         destinations::all(),
+        payments::all(),
         clock::all(),
         scheduler::all(),
         rush::all(),

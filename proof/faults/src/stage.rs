@@ -7,6 +7,7 @@ use crate::{
     evidence::{Event, Evidence, Fault, Reach, Step, now_ms},
     load::{Door, History, Load, Mix},
     party::Party,
+    payments::Till,
     redises::{Redis, RedisSetup},
     timetable::Schedules,
 };
@@ -57,6 +58,8 @@ pub struct Setup {
     pub schedules: usize,
     /// Whether workers are `haul worker`, with the built-in kinds, and not `faults-worker`.
     pub builtin: bool,
+    /// Whether there is a payment provider, in a storm.
+    pub payments: bool,
     /// Whether there is a proxy between each process and each store.
     pub links: bool,
     /// The workers' lease.
@@ -83,6 +86,7 @@ impl Default for Setup {
             schedulers: 0,
             schedules: 0,
             builtin: false,
+            payments: false,
             links: false,
             lease: "2s",
             concurrency: 20,
@@ -124,6 +128,7 @@ pub struct Stage {
     pub redis: Redis,
     /// The third party.
     pub party: Party,
+    till: Option<Till>,
     /// `haul api`.
     pub api: Process,
     /// The workers.
@@ -152,12 +157,13 @@ impl Stage {
         let books = Books::new(postgres);
         let redis = Redis::start(&setup.redis)?;
         let party = Party::start().await?;
+        let till = if setup.payments { Some(Till::open(seed).await?) } else { None };
         let direct = books.url(books.server().port());
         let migrated = program(&programs.haul, &["migrate"]).env("DATABASE_URL", &direct).run()?;
         ensure!(migrated.code == Some(0), "haul migrate: {}", migrated.stderr);
         books.begin()?;
 
-        let cast = Cast { setup, programs, books: &books, redis: &redis, party: &party };
+        let cast = Cast { setup, programs, books: &books, redis: &redis, party: &party, till: till.as_ref() };
         let mut skews = setup.skews.iter().copied();
         let api = cast.start("api", skews.next()).await?;
         let mut workers = Vec::new();
@@ -183,6 +189,7 @@ impl Stage {
             books,
             redis,
             party,
+            till,
             api,
             workers,
             schedulers,
@@ -195,6 +202,11 @@ impl Stage {
             drain,
             supervised,
         })
+    }
+
+    /// The payment provider.
+    pub fn till(&self) -> Result<&Till> {
+        self.till.as_ref().context("this run has no payments")
     }
 
     /// Where jobs are submitted one by one.
@@ -322,7 +334,8 @@ impl Stage {
         let (history, sends) = (self.history(), self.party.sends());
         let (ledger, faults) = (self.books.dump()?, self.faults.clone());
         let (timetable, pauses) = self.schedules.evidence();
-        Ok(Evidence { history, sends, ledger, timetable, pauses, faults, reach: Some(reach), end_ms })
+        let payments = self.till.as_ref().map(|till| till.evidence(&self.books)).transpose()?;
+        Ok(Evidence { history, sends, ledger, timetable, pauses, faults, reach: Some(reach), payments, end_ms })
     }
 
     /// Compares dispatch and ledger until they agree, or for as long as they may not.
@@ -391,6 +404,7 @@ struct Cast<'a> {
     books: &'a Books,
     redis: &'a Redis,
     party: &'a Party,
+    till: Option<&'a Till>,
 }
 
 impl Cast<'_> {
@@ -426,6 +440,9 @@ impl Cast<'_> {
             for (name, value) in [("LD_PRELOAD", FAKETIME), ("FAKETIME", skew), monotonic] {
                 command = command.env(name, value);
             }
+        }
+        for (name, value) in self.till.map(Till::env).into_iter().flatten() {
+            command = command.env(name, &value);
         }
         for (name, value) in &self.setup.env {
             command = command.env(name, value);

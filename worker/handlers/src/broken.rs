@@ -1,6 +1,6 @@
 //! A defect on demand, to show that the checker of `cargo xtask faults` finds it: `HAUL_BROKEN=key-per-attempt`.
 
-/// Whether each send is to have another idempotency key; payments then do not look up either what became of the last one.
+/// Whether each send of a payment is to have another idempotency key, and nobody is to look up what became of the last one.
 #[expect(clippy::disallowed_methods, reason = "a switch of a build that is broken on purpose; no setting of Haul")]
 pub(crate) fn makes_a_key_per_attempt() -> bool {
     std::env::var("HAUL_BROKEN").is_ok_and(|defect| defect == "key-per-attempt")

@@ -29,7 +29,7 @@ pub(super) async fn perform(context: JobContext, request: Request) -> Result<ans
     let bytes_max = context.result_bytes_max();
     let (mut call, redaction) =
         request.build(outgoing, context.data::<Secrets>()?, bytes_max).await.map_err(no_call)?;
-    sign(&mut call, &idempotency_key(&context))?;
+    sign(&mut call, &context.job_id().to_string())?;
     let pause = |answer: &Answer| answer::retry_after(&answer.headers, context.now());
     let mut answer = paced(&context, outgoing, call, pause).await?.map_err(no_answer)?;
     if answer.status.is_success() {
@@ -49,15 +49,6 @@ fn no_call(why: NoCall) -> HandlerError {
         // An operator may set it meanwhile.
         NoCall::Secret(error) => HandlerError::retry(error),
     }
-}
-
-/// The same in every attempt.
-fn idempotency_key(context: &JobContext) -> String {
-    #[cfg(feature = "broken")]
-    if crate::broken::makes_a_key_per_attempt() {
-        return format!("{}-{}", context.job_id(), context.attempt());
-    }
-    context.job_id().to_string()
 }
 
 /// Adds the idempotency key, unless the request has one.
