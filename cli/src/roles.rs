@@ -77,7 +77,13 @@ pub(crate) async fn run(
         };
         if parts.scheduler {
             begun.push(scheduler::role(process, stores, doors.mint().clone()));
-            begun.extend(scheduler::maintenance(process, stores, doors.mint().clone(), config)?);
+            begun.extend(scheduler::maintenance(
+                process,
+                stores,
+                doors.mint().clone(),
+                config,
+                equipment.payments.clone(),
+            )?);
             if !parts.worker {
                 begun.push(scheduler::repair(process, stores, &config.repair));
             }

@@ -5,6 +5,7 @@ use crate::{
     stores::Stores,
 };
 use haul_core::{Config, IdMint, ProcessId, config::RepairConfig};
+use haul_handlers::HttpProvider;
 use haul_maintenance::Tools;
 use haul_repair::{Auditor, Repairer};
 use haul_scheduler::{Scheduler, SchedulerDeps};
@@ -38,6 +39,7 @@ pub fn maintenance(
     stores: &Stores,
     mint: Arc<IdMint>,
     config: &Config,
+    payments: Option<Arc<HttpProvider>>,
 ) -> Result<Vec<Role>, BuildError> {
     let tools = Tools {
         ledger: stores.ledger.clone(),
@@ -45,6 +47,7 @@ pub fn maintenance(
         statistics: stores.statistics.clone(),
         audit: Arc::new(Auditor::new(stores.ledger.clone(), stores.dispatch.clone(), &config.repair)),
         config: config.maintenance.clone(),
+        reconciles: payments.is_some(),
     };
     // Not the process's own id: the worker beside it is waited for, and woken, by that.
     let builder = Worker::builder()
@@ -52,7 +55,11 @@ pub fn maintenance(
         .mint(mint)
         .config(haul_maintenance::worker_config(&config.worker));
     let builder = builder.ledger(stores.ledger.clone()).dispatch(stores.dispatch.clone());
-    let worker = haul_maintenance::handlers(builder, &tools).build()?;
+    let mut builder = haul_maintenance::handlers(builder, &tools);
+    if let Some(provider) = payments {
+        builder = haul_handlers::reconciliation(builder.data(stores.books.clone()), provider);
+    }
+    let worker = builder.build()?;
     let mut roles = vec![Role::new("maintenance", worker.run(process.shutdown().clone()))];
     if config.maintenance.schedules {
         let (schedules, stop) = (stores.schedules.clone(), process.shutdown().clone());

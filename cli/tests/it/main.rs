@@ -8,6 +8,7 @@ mod failover;
 mod faults;
 mod health;
 mod maintenance;
+mod payments;
 mod postgres_alone;
 mod production;
 mod scheduler;

@@ -49,6 +49,8 @@ pub struct Tools {
     pub audit: Arc<dyn Audit>,
     /// What holds where a payload says nothing.
     pub config: MaintenanceConfig,
+    /// Whether payments are made: then their reconciliation, which comes with the other kinds of payments, is scheduled too.
+    pub reconciles: bool,
 }
 
 /// Adds the kinds to a worker. They need its stores, so they run in its process also as suspects.

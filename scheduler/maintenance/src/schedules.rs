@@ -23,6 +23,7 @@ const ALWAYS: [(&str, &str); 6] = [
     ("maintenance.keys", "27 * * * *"),
     ("maintenance.analyze", "47 * * * *"),
 ];
+const WHERE_PAYMENTS_ARE_MADE: [(&str, &str); 1] = [("maintenance.reconcile_payments", "52 * * * *")];
 const WHERE_PAYLOADS_ARE_ERASED: [(&str, &str); 1] = [("maintenance.payloads", "57 * * * *")];
 
 /// More than a run begins steps for, and enough for a long one to end.
@@ -76,6 +77,9 @@ fn wanted(tools: &Tools) -> Vec<(&'static str, &'static str)> {
     if tools.config.payload_days > 0 {
         wanted.extend(WHERE_PAYLOADS_ARE_ERASED);
     }
+    if tools.reconciles {
+        wanted.extend(WHERE_PAYMENTS_ARE_MADE);
+    }
     wanted
 }
 
@@ -110,7 +114,7 @@ mod tests {
     #[test]
     fn every_schedule_that_comes_along_is_valid_and_fires() {
         let now = "2026-11-22T12:00:00Z".parse().unwrap();
-        for (name, cron) in ALWAYS.into_iter().chain(WHERE_PAYLOADS_ARE_ERASED) {
+        for (name, cron) in ALWAYS.into_iter().chain(WHERE_PAYLOADS_ARE_ERASED).chain(WHERE_PAYMENTS_ARE_MADE) {
             let new = new_schedule(name, cron, now).unwrap();
             assert!(new.position.next_at.is_some_and(|at| at > now), "{name}");
             assert_eq!(JobTemplate::decode(&new.definition.template).unwrap().kind.as_str(), name);

@@ -29,7 +29,7 @@ pub use haul_outgoing::{Outgoing, OutgoingError, Policy, Secrets};
 use haul_worker::WorkerBuilder;
 pub use pace::{Pacer, paced};
 pub use payload::{Fault, check};
-pub use payment::{HttpProvider, KIND_RECONCILE, PaymentsError};
+pub use payment::{HttpProvider, KIND_RECONCILE, PaymentsError, reconciliation};
 use std::sync::Arc;
 pub use webhook::webhooks;
 

@@ -37,5 +37,10 @@ async fn a_later_version_or_setting_adds_what_is_new() {
     let mut tools = world.tools.clone();
     tools.config.payload_days = 7;
     assert_eq!(bring(&*world.ledger, &tools).await.expect("it works"), 1);
-    assert!(all(&world).await.iter().any(|schedule| schedule.key.name.as_str() == "maintenance.payloads"));
+    tools.reconciles = true;
+    assert_eq!(bring(&*world.ledger, &tools).await.expect("it works"), 1);
+    let names: Vec<String> = all(&world).await.iter().map(|schedule| schedule.key.name.to_string()).collect();
+    for new in ["maintenance.payloads", "maintenance.reconcile_payments"] {
+        assert!(names.iter().any(|name| name == new), "{names:?}");
+    }
 }

@@ -86,6 +86,7 @@ impl World {
             statistics: ledger.clone(),
             audit: Arc::new(Auditor::new(ledger.clone(), dispatch.clone(), &config.repair)),
             config: config.maintenance.clone(),
+            reconciles: false,
         };
         let (mint, stop) = (Arc::new(IdMint::new(clock)), CancellationToken::new());
         let world = Self { ledger, dispatch, away, tools, mint, stop };

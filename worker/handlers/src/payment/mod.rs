@@ -53,9 +53,15 @@ struct Told {
     object: String,
 }
 
-/// Adds the kinds of payments to a worker. The books come as data of the worker, as `Arc<dyn Books>`.
+/// Adds the kind that compares the books with the provider to a worker. The books come as data of the worker, as `Arc<dyn Books>`.
+#[must_use]
+pub fn reconciliation(builder: WorkerBuilder, provider: Arc<HttpProvider>) -> WorkerBuilder {
+    builder.data(provider).handler(KIND_RECONCILE, reconcile).resident(KIND_RECONCILE)
+}
+
+/// Adds the kinds of payments to a worker, and their reconciliation.
 pub(crate) fn add(builder: WorkerBuilder, provider: Arc<HttpProvider>) -> WorkerBuilder {
-    let builder = builder.data(provider).handler(KIND_RECONCILE, reconcile).resident(KIND_RECONCILE);
+    let builder = reconciliation(builder, provider);
     let kinds = [KIND_CHARGE, KIND_CAPTURE, KIND_REFUND];
     kinds.into_iter().fold(builder, |builder, kind| builder.handler(kind, perform).resident(kind))
 }
