@@ -4,6 +4,7 @@ mod api;
 mod audit;
 mod cancel;
 mod config;
+mod demo;
 mod get;
 mod health;
 mod ls;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Up(up::Up),
+    Demo(demo::Demo),
     Api(api::ApiRole),
     Worker(worker::WorkerRole),
     Scheduler(scheduler::SchedulerRole),
@@ -47,6 +49,7 @@ impl Command {
     pub(crate) async fn run(self) -> anyhow::Result<Exit> {
         match self {
             Self::Up(up) => up.run().await,
+            Self::Demo(demo) => demo.run().await,
             Self::Api(api) => api.run().await,
             Self::Worker(worker) => worker.run().await,
             Self::Scheduler(scheduler) => scheduler.run().await,

@@ -3,6 +3,7 @@
 mod audit;
 mod cancel;
 mod client;
+mod demo;
 mod embedded;
 mod failover;
 mod faults;
