@@ -7,7 +7,12 @@
 //! | module | what it plays |
 //! | --- | --- |
 //! | [`provider`] | a payment provider with Stripe's API |
+//! | [`receiver`] | whoever is told of events by webhook |
 //! | [`smtp`] | a mail server |
 
+mod chance;
 pub mod provider;
+pub mod receiver;
 pub mod smtp;
+#[cfg(feature = "tls")]
+mod tls;

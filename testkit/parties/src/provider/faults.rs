@@ -1,6 +1,6 @@
 //! What goes wrong, and when: [`Weather`] and [`Fault`].
 
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use crate::chance;
 use std::time::Duration;
 
 /// What happens to one request.
@@ -111,23 +111,8 @@ impl Weather {
         if let Some(wanted) = token.and_then(|token| token.strip_prefix("pm_fault_")) {
             return Fault::ALL.into_iter().find(|fault| nth == 0 && fault.name() == wanted);
         }
-        let total: u16 = self.per_mille.iter().map(|(_, share)| share).sum();
-        if total == 0 {
-            return None;
-        }
-        let mut drawn = StdRng::seed_from_u64(hash(name, self.seed ^ nth.rotate_left(32))).random_range(0..1_000);
-        self.per_mille.iter().find_map(|&(fault, share)| {
-            let is_it = drawn < share;
-            drawn = drawn.saturating_sub(share);
-            is_it.then_some(fault)
-        })
+        chance::draw(&self.per_mille, self.seed, name, nth)
     }
-}
-
-/// FNV-1a: the same on every machine, unlike the hash of a map.
-fn hash(text: &str, seed: u64) -> u64 {
-    text.bytes()
-        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
 //! What the third parties promise, over HTTP.
 
 mod provider;
+mod receiver;

@@ -1,18 +1,16 @@
-//! Events against real, small HTTP servers that check signatures with Standard Webhooks' own library.
+//! Events against a real receiver that checks signatures with Standard Webhooks' own library.
 
 use crate::world::{World, quick};
+use bytes::Bytes;
 use haul_core::{
     Endpoints, FinalState, JobId, Tenant, Timestamp,
     endpoints::{Created, Disabled, Endpoint, EndpointId, EndpointSettings, Keyring, NewEndpoint, SigningKey},
     ledger::Filter,
     outcome::JobRecord,
 };
-use haul_testkit::{
-    http::{Reply, Request, Sink},
-    wait,
-};
+use haul_parties::receiver::{Arrival, Behaviour, Hook, Mood, Receiver, Verdict};
+use haul_testkit::{http::Client, wait};
 use serde_json::{Value, json};
-use standardwebhooks::Webhook;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -21,9 +19,13 @@ fn event(event_type: &str) -> Value {
     json!({ "type": event_type, "timestamp": "2026-11-22T09:00:00.000Z", "data": { "amount": 4200, "note": "é\u{1}" } })
 }
 
-async fn endpoint(world: &World, url: String, events: &[&str], keys: Keyring) -> Endpoint {
+async fn endpoint(world: &World, hook: &Hook, events: &[&str], keys: Keyring) -> Endpoint {
+    endpoint_at(world, hook.url(), events, keys).await
+}
+
+async fn endpoint_at(world: &World, url: &str, events: &[&str], keys: Keyring) -> Endpoint {
     let events = events.iter().map(|wanted| wanted.parse().unwrap()).collect();
-    let settings = EndpointSettings { url, description: String::new(), events };
+    let settings = EndpointSettings { url: url.to_owned(), description: String::new(), events };
     let id = EndpointId::new(&haul_core::Clock::new());
     let new = NewEndpoint { id, tenant: Tenant::default(), settings, keys };
     match world.ledger.create(&new).await.unwrap() {
@@ -44,46 +46,50 @@ async fn emit(world: &World, event_type: &str) -> JobId {
     id
 }
 
-/// What arrived at a path.
-fn at(sink: &Sink, path: &str) -> Vec<Request> {
-    sink.requests().into_iter().filter(|request| request.path == path).collect()
+/// A hook that checks what comes, and the ring that its deliveries are signed with.
+fn hook(receiver: &Receiver, path: &str) -> (Hook, Keyring) {
+    let (hook, key) = (receiver.hook(path), SigningKey::random());
+    hook.trust([key.reveal()]).unwrap();
+    (hook, Keyring::new(key))
 }
 
-/// Checks what arrived as a receiver does.
-fn verify(secret: &SigningKey, seen: &Request, body: &[u8]) -> bool {
-    let mut headers = http::HeaderMap::new();
-    for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
-        headers.insert(name, seen.header(name).expect("it is signed").parse().unwrap());
-    }
-    Webhook::new(&secret.reveal()).unwrap().verify(body, &headers).is_ok()
+/// Sends again what arrived, with another body. Gives the status of the answer.
+async fn send_changed(receiver: &Receiver, seen: &Arrival, body: Bytes) -> u16 {
+    let request = http::Request::post("/hook")
+        .header("webhook-id", &seen.id)
+        .header("webhook-timestamp", &seen.timestamp)
+        .header("webhook-signature", &seen.signature);
+    let client = Client::new(&format!("http://127.0.0.1:{}", receiver.port()));
+    client.send(request, body).await.unwrap().status
 }
 
 #[tokio::test]
 async fn every_delivery_passes_the_check_of_standard_webhooks_and_a_changed_one_does_not() {
-    let (world, sink) = (World::start().await, Sink::start().await.unwrap());
+    let (world, receiver) = (World::start().await, Receiver::start().await.unwrap());
+    let hook = receiver.hook("/hook");
     let [old, new] = [SigningKey::random(), SigningKey::random()];
     let now = haul_core::Clock::new().now();
     let keys = Keyring::new(old.clone()).rotated(new.clone(), now, Duration::from_secs(3_600));
-    endpoint(&world, sink.url("/hook"), &[], keys).await;
+    endpoint(&world, &hook, &[], keys).await;
     let mut events = Vec::new();
-    for n in 0..10 {
+    for (n, key) in [&old, &new].into_iter().cycle().take(10).enumerate() {
+        hook.trust([key.reveal()]).unwrap();
         events.push(emit(&world, &format!("invoice.n{n}")).await);
+        let enough = u64::try_from(n).unwrap() + 1;
+        // Both keys are valid while they are exchanged.
+        hook.wait(LIMIT, |books| books.accepted() == enough).await.unwrap();
     }
-    let seen = wait::until("ten deliveries", LIMIT, async || {
-        let seen = at(&sink, "/hook");
-        (seen.len() == 10).then_some(seen)
-    })
-    .await;
-    for seen in &seen {
-        for key in [&old, &new] {
-            assert!(verify(key, seen, &seen.body), "both keys are valid while they are exchanged");
-            let mut changed = seen.body.to_vec();
-            *changed.last_mut().unwrap() = b' ';
-            assert!(!verify(key, seen, &changed), "a changed body is refused");
-        }
-        assert!(!verify(&SigningKey::random(), seen, &seen.body), "another's key refuses it");
+    let books = hook.books();
+    for seen in &books.arrivals {
+        assert_eq!(send_changed(&receiver, seen, seen.body.clone()).await, 204, "the same again is a duplicate");
+        let changed = [&seen.body[..seen.body.len() - 1], b" "].concat();
+        assert_eq!(send_changed(&receiver, seen, changed.into()).await, 401, "a changed body is refused");
     }
-    let mut ids: Vec<String> = seen.iter().map(|seen| seen.header("webhook-id").unwrap().to_owned()).collect();
+    hook.trust([SigningKey::random().reveal()]).unwrap();
+    let seen = &books.arrivals[0];
+    assert_eq!(send_changed(&receiver, seen, seen.body.clone()).await, 401, "another's key refuses it");
+    assert_eq!((hook.books().duplicates(), hook.books().refused()), (10, 11));
+    let mut ids: Vec<String> = books.arrivals.iter().map(|seen| seen.id.clone()).collect();
     let mut expected: Vec<String> = events.iter().map(|event| format!("msg_{}", event.0.simple())).collect();
     ids.sort();
     expected.sort();
@@ -93,13 +99,14 @@ async fn every_delivery_passes_the_check_of_standard_webhooks_and_a_changed_one_
 
 #[tokio::test]
 async fn an_event_goes_to_everyone_who_wants_it_and_to_nobody_else() {
-    let (world, sink) = (World::start().await, Sink::start().await.unwrap());
-    let keys = || Keyring::new(SigningKey::random());
-    for (path, events) in [("/all", &[][..]), ("/paid", &["invoice.paid"]), ("/below", &["a.b", "invoice.*"])] {
-        endpoint(&world, sink.url(path), events, keys()).await;
+    let (world, receiver) = (World::start().await, Receiver::start().await.unwrap());
+    let wanted = [("/all", &[][..]), ("/paid", &["invoice.paid"]), ("/below", &["a.b", "invoice.*"])];
+    for (path, events) in wanted.into_iter().chain([("/other", &["customer.*"][..])]) {
+        let (hook, keys) = hook(&receiver, path);
+        endpoint(&world, &hook, events, keys).await;
     }
-    endpoint(&world, sink.url("/other"), &["customer.*"], keys()).await;
-    let off = endpoint(&world, sink.url("/off"), &[], keys()).await;
+    let (off, keys) = hook(&receiver, "/off");
+    let off = endpoint(&world, &off, &[], keys).await;
     let (tenant, id, version) = (off.tenant, off.id, off.version);
     let edit = haul_core::endpoints::Edit {
         tenant,
@@ -113,12 +120,12 @@ async fn an_event_goes_to_everyone_who_wants_it_and_to_nobody_else() {
     let id = world.submit("webhook.event", &event("invoice.paid"), quick(3)).await;
     assert_eq!(world.succeeded(id).await, json!({ "deliveries": 3 }));
     for delivery in deliveries(&world).await {
-        assert_eq!(world.succeeded(delivery.job.id).await["status"], 200);
+        assert_eq!(world.succeeded(delivery.job.id).await["status"], 204);
     }
     for (path, times) in [("/all", 1), ("/paid", 1), ("/below", 1), ("/other", 0), ("/off", 0)] {
-        let seen = at(&sink, path);
-        assert_eq!(seen.len(), times, "{path}");
-        for seen in seen {
+        let books = receiver.hook(path).books();
+        assert_eq!((books.accepted(), books.arrivals.len()), (times, usize::try_from(times).unwrap()), "{path}");
+        for seen in books.arrivals {
             let body: Value = serde_json::from_slice(&seen.body).unwrap();
             assert_eq!(body, event("invoice.paid"));
         }
@@ -128,35 +135,57 @@ async fn an_event_goes_to_everyone_who_wants_it_and_to_nobody_else() {
 
 #[tokio::test]
 async fn a_delivery_is_tried_again_under_the_same_id_and_tells_what_it_met() {
-    let (world, sink) = (World::start().await, Sink::start().await.unwrap());
-    sink.respond("/hook", [Reply::status(503).body("come back"), Reply::status(204)]);
-    let endpoint = endpoint(&world, sink.url("/hook"), &[], Keyring::new(SigningKey::random())).await;
+    let (world, receiver) = (World::start().await, Receiver::start().await.unwrap());
+    let (hook, keys) = hook(&receiver, "/hook");
+    hook.next([Behaviour::Fail, Behaviour::HangUp]);
+    let endpoint = endpoint(&world, &hook, &[], keys).await;
     emit(&world, "invoice.paid").await;
     let delivery = deliveries(&world).await.remove(0);
     assert_eq!(delivery.job.options.tags["haul.endpoint"], endpoint.id.to_string());
-    let failed = wait::until("a failure", LIMIT, async || world.look(delivery.job.id).await.failures.pop()).await;
-    assert_eq!(failed.error.message, "the endpoint answered 503 Service Unavailable");
+    let failed = async || world.look(delivery.job.id).await.failures.into_iter().next();
+    let failed = wait::until("a failure", LIMIT, failed).await;
+    assert_eq!(failed.error.message, "the endpoint answered 500 Internal Server Error");
     let met: Value = serde_json::from_str(failed.error.detail.as_deref().unwrap()).unwrap();
-    assert_eq!((&met["status"], &met["answer"]), (&json!(503), &json!("come back")));
+    assert_eq!((&met["status"], &met["answer"]), (&json!(500), &json!("out of order")));
     assert!(met["latency_ms"].is_u64());
-    let failing = world.ledger.get(&Tenant::default(), endpoint.id).await.unwrap().unwrap();
-    assert!(failing.failing_since.is_some() && failing.disabled.is_none());
 
     assert_eq!(world.succeeded(delivery.job.id).await["status"], 204);
-    let seen = at(&sink, "/hook");
-    assert_eq!(seen.len(), 2);
-    assert_eq!(seen[0].header("webhook-id"), seen[1].header("webhook-id"));
-    assert_eq!(seen[0].body, seen[1].body);
+    let books = hook.books();
+    let verdicts: Vec<Verdict> = books.arrivals.iter().map(|seen| seen.verdict).collect();
+    // It was taken by a receiver that hung up: nobody but the receiver can know, so it comes again.
+    assert_eq!(verdicts, [Verdict::TurnedAway, Verdict::Accepted, Verdict::Duplicate]);
+    for seen in &books.arrivals {
+        assert_eq!((&seen.id, &seen.body), (&books.arrivals[0].id, &books.arrivals[0].body));
+    }
     let healed = world.ledger.get(&Tenant::default(), endpoint.id).await.unwrap().unwrap();
     assert_eq!(healed.failing_since, None, "a success ends the time of failing");
     world.end().await;
 }
 
 #[tokio::test]
+async fn an_endpoint_that_fails_counts_as_failing_and_is_not_disabled_at_once() {
+    let (world, receiver) = (World::start().await, Receiver::start().await.unwrap());
+    let (hook, keys) = hook(&receiver, "/hook");
+    hook.mood(Mood::always(Behaviour::Fail));
+    let endpoint = endpoint(&world, &hook, &[], keys).await;
+    emit(&world, "invoice.paid").await;
+    let failing = async || {
+        let found = world.ledger.get(&Tenant::default(), endpoint.id).await.unwrap().unwrap();
+        found.failing_since.is_some().then_some(found)
+    };
+    let failing = wait::until("a failing endpoint", LIMIT, failing).await;
+    assert_eq!(failing.disabled, None);
+    hook.mood(Mood::good());
+    hook.wait(LIMIT, |books| books.accepted() == 1).await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test]
 async fn an_endpoint_that_is_gone_gets_nothing_any_more() {
-    let (world, sink) = (World::start().await, Sink::start().await.unwrap());
-    sink.respond("/hook", [Reply::status(410)]);
-    let endpoint = endpoint(&world, sink.url("/hook"), &[], Keyring::new(SigningKey::random())).await;
+    let (world, receiver) = (World::start().await, Receiver::start().await.unwrap());
+    let (hook, keys) = hook(&receiver, "/hook");
+    hook.mood(Mood::always(Behaviour::Gone));
+    let endpoint = endpoint(&world, &hook, &[], keys).await;
     emit(&world, "a.b").await;
     let delivery = deliveries(&world).await.remove(0).job.id;
     assert_eq!(world.died(delivery).await, (1, "the endpoint answered 410 Gone".to_owned()));
@@ -164,14 +193,14 @@ async fn an_endpoint_that_is_gone_gets_nothing_any_more() {
     assert_eq!(gone.disabled, Some(Disabled::Gone));
     let second = world.submit("webhook.event", &event("a.b"), quick(1)).await;
     assert_eq!(world.succeeded(second).await, json!({ "deliveries": 0 }));
-    assert_eq!(at(&sink, "/hook").len(), 1);
+    assert_eq!(hook.books().turned_away(), 1);
     world.end().await;
 }
 
 #[tokio::test]
 async fn a_forbidden_place_gets_nothing_and_the_reason_is_told() {
     let world = World::start().await;
-    endpoint(&world, "http://169.254.169.254/latest".to_owned(), &[], Keyring::new(SigningKey::random())).await;
+    endpoint_at(&world, "http://169.254.169.254/latest", &[], Keyring::new(SigningKey::random())).await;
     emit(&world, "a.b").await;
     let delivery = deliveries(&world).await.remove(0).job.id;
     let failed = wait::until("a failure", LIMIT, async || world.look(delivery).await.failures.pop()).await;
@@ -181,9 +210,10 @@ async fn a_forbidden_place_gets_nothing_and_the_reason_is_told() {
 
 #[tokio::test]
 async fn a_replay_makes_the_deliveries_of_a_time_again() {
-    let (world, sink) = (World::start().await, Sink::start().await.unwrap());
-    let hooked = endpoint(&world, sink.url("/hook"), &["a.*"], Keyring::new(SigningKey::random())).await;
-    endpoint(&world, sink.url("/other"), &["a.*"], Keyring::new(SigningKey::random())).await;
+    let (world, receiver) = (World::start().await, Receiver::start().await.unwrap());
+    let [(replayed, keys), (other, others)] = ["/hook", "/other"].map(|path| hook(&receiver, path));
+    let hooked = endpoint(&world, &replayed, &["a.*"], keys).await;
+    endpoint(&world, &other, &["a.*"], others).await;
     for n in 0..3 {
         emit(&world, &format!("a.n{n}")).await;
     }
@@ -202,9 +232,8 @@ async fn a_replay_makes_the_deliveries_of_a_time_again() {
     for delivery in deliveries(&world).await {
         assert_eq!(world.outcome(delivery.job.id).await.state, FinalState::Succeeded);
     }
-    assert_eq!((at(&sink, "/hook").len(), at(&sink, "/other").len()), (6, 3));
-    let ids: std::collections::BTreeSet<_> =
-        at(&sink, "/hook").iter().map(|seen| seen.header("webhook-id").unwrap().to_owned()).collect();
-    assert_eq!(ids.len(), 3, "a receiver knows an event that it has had");
+    // A receiver knows an event that it has had.
+    assert_eq!((replayed.books().accepted(), replayed.books().duplicates()), (3, 3));
+    assert_eq!((other.books().accepted(), other.books().duplicates()), (3, 0));
     world.end().await;
 }
