@@ -10,6 +10,7 @@ use crate::{
     headers,
     intake::Intake,
     problem::{Problem, ProblemType},
+    routes::payments::webhook::WebhookSecret,
     tickets::{Removals, Tickets},
     watch::Watch,
 };
@@ -41,6 +42,8 @@ pub(crate) struct App {
     pub(crate) endpoints: Arc<dyn Endpoints>,
     pub(crate) statistics: Arc<dyn Statistics>,
     pub(crate) check_url: CheckUrl,
+    /// What the payment provider signs its events with; `None`: none is trusted.
+    pub(crate) webhook_secret: Option<WebhookSecret>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) clock: Arc<Clock>,
     /// Makes the ids of what is not committed by the intake.
@@ -121,6 +124,13 @@ impl App {
     pub(crate) async fn json_body(&self, request: Request) -> Result<Bytes, Problem> {
         headers::content_type(request.headers(), "application/json")?;
         body::read(request.into_body(), self.limits.body()).await
+    }
+
+    /// The JSON body of a request that has to be smaller than others.
+    pub(crate) async fn json_body_within(&self, request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+        headers::content_type(request.headers(), "application/json")?;
+        let limits = self.limits.body();
+        body::read(request.into_body(), BodyLimits { bytes_max: bytes_max.min(limits.bytes_max), ..limits }).await
     }
 
     /// The JSON body of a request that may do without one; empty then.

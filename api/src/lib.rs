@@ -47,4 +47,5 @@ mod watch;
 pub use auth::{Exposed, check_exposure};
 pub use endpoint::CheckUrl;
 pub use payload::{PayloadCheck, PayloadFault};
+pub use routes::payments::webhook::WebhookSecret;
 pub use server::{Api, ApiDeps, RenderMetrics};

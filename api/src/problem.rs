@@ -66,6 +66,10 @@ problem_types! {
     InvalidPath = "invalid-path", BAD_REQUEST, "The path holds what is no id or name", "",
         "A job's id in the path is no UUID in the form of 36 characters, or a queue's or a schedule's name is outside of the \
          alphabet for names.";
+    UntrustedEvent = "untrusted-event", BAD_REQUEST, "The event is not known to be the provider's",
+        "Sign with the secret that payments.webhook_secret names, and keep the clocks in step.",
+        "`POST /v1/payments/webhook` only: `payments.webhook_secret` is not set, or `Stripe-Signature` is missing, cannot be read, was made more than five minutes ago, or is \
+         not of this body and our secret. Nothing was taken in.";
     Unauthorized = "unauthorized", UNAUTHORIZED, "The request carries no valid key",
         "Send `Authorization: Bearer <key>`.",
         "`admin_key` is set, and the request under `/v1` did not carry it.";

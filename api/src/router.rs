@@ -30,6 +30,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(jobs::rerun::rerun))
         .routes(routes!(payments::create::create, payments::list::list))
         .routes(routes!(payments::balances::balances))
+        .routes(routes!(payments::webhook::webhook))
         .routes(routes!(payments::get::get))
         .routes(routes!(payments::capture::capture))
         .routes(routes!(payments::refund::refund))

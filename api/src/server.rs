@@ -15,6 +15,7 @@ use crate::{
     payload::PayloadCheck,
     receipts::{self, Receipts},
     router::router,
+    routes::payments::webhook::WebhookSecret,
     tickets::tickets,
     watch::Watch,
 };
@@ -75,6 +76,7 @@ pub struct Api {
     endpoints: Arc<dyn Endpoints>,
     statistics: Arc<dyn Statistics>,
     check_url: CheckUrl,
+    webhook_secret: Option<WebhookSecret>,
     books: Arc<dyn Books>,
     dispatch: Arc<dyn Dispatch>,
     audit: Arc<dyn Audit>,
@@ -115,6 +117,7 @@ impl Api {
             endpoints,
             statistics,
             check_url,
+            webhook_secret: None,
             books,
             dispatch,
             audit,
@@ -129,6 +132,12 @@ impl Api {
             cursors: Cursors::new(config.admin_key.as_ref()),
             limits: Limits::new(config),
         }
+    }
+
+    /// Takes in events of the payment provider that are signed with this secret. Without one, none is trusted.
+    #[must_use]
+    pub fn webhook_secret(self, secret: WebhookSecret) -> Self {
+        Self { webhook_secret: Some(secret), ..self }
     }
 
     /// Serves until `shutdown` and until everything that was accepted by then is committed and answered. Refuses a
@@ -167,6 +176,7 @@ impl Api {
             endpoints: self.endpoints,
             statistics: self.statistics,
             check_url: self.check_url,
+            webhook_secret: self.webhook_secret,
             books: self.books,
             dispatch: self.dispatch,
             audit: self.audit,

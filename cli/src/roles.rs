@@ -6,6 +6,7 @@
 //! A process that a worker has started for suspects does none of this: it runs them, and ends with that worker.
 
 use crate::{exit::Exit, welcome::Welcome};
+use anyhow::Context;
 use haul::{
     doors::Doors,
     plan::Plan,
@@ -17,7 +18,7 @@ use haul::{
     worker::{self, Auditor},
 };
 use haul_api::{Api, ApiDeps, PayloadCheck, PayloadFault, check_exposure};
-use haul_handlers::{Equipment, Fault, Outgoing};
+use haul_handlers::{Equipment, Fault, Outgoing, SecretName};
 use std::{io, sync::Arc};
 use tokio::net::TcpListener;
 
@@ -64,7 +65,7 @@ pub(crate) async fn run(
             wants_key: config.admin_key.is_some(),
             calls_loopback: equipment.outgoing.policy().allows_loopback(),
         });
-        let role = api(&process, &doors, &settings, equipment.outgoing.clone(), listener);
+        let role = api(&process, &doors, &settings, equipment.outgoing.clone(), listener)?;
         process.begin(role);
     }
     let on_open = |process: &Process, stores: &Stores| {
@@ -97,7 +98,13 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-fn api(process: &Process, doors: &Doors, settings: &Settings, outgoing: Outgoing, listener: TcpListener) -> Role {
+fn api(
+    process: &Process,
+    doors: &Doors,
+    settings: &Settings,
+    outgoing: Outgoing,
+    listener: TcpListener,
+) -> anyhow::Result<Role> {
     let metrics = process.metrics().clone();
     let auditor = Auditor::new(doors.ledger(), doors.dispatch(), &settings.config.repair);
     let policy = outgoing.policy().clone();
@@ -105,6 +112,8 @@ fn api(process: &Process, doors: &Doors, settings: &Settings, outgoing: Outgoing
         haul_handlers::check(kind, payload, &policy)
             .map_err(|Fault { pointer, message }| PayloadFault { pointer, message })
     });
+    let webhook_secret = settings.config.payments.webhook_secret.as_deref().map(SecretName::new).transpose();
+    let webhook_secret = webhook_secret.context("payments.webhook_secret is the name of a secret, not the secret")?;
     let api = Api::new(ApiDeps {
         ledger: doors.ledger(),
         schedules: doors.schedules(),
@@ -121,5 +130,15 @@ fn api(process: &Process, doors: &Doors, settings: &Settings, outgoing: Outgoing
         render_metrics: Arc::new(move || metrics.render()),
         payload_check,
     });
-    Role::new("API", api.serve(listener, process.shutdown().clone()))
+    let api = match webhook_secret {
+        None => api,
+        Some(name) => {
+            let secrets = settings.secrets.clone();
+            api.webhook_secret(Arc::new(move || {
+                let (secrets, name) = (secrets.clone(), name.clone());
+                Box::pin(async move { Ok(secrets.resolve(&name).await?) })
+            }))
+        }
+    };
+    Ok(Role::new("API", api.serve(listener, process.shutdown().clone())))
 }

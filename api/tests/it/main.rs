@@ -12,6 +12,7 @@ mod idempotency;
 mod jobs;
 mod lists;
 mod openapi;
+mod payment_events;
 mod payments;
 mod queues;
 mod schedules;

@@ -92,6 +92,14 @@ impl World {
                 _ => Ok(()),
             }),
         });
+        let api = match config.payments.webhook_secret.clone() {
+            None => api,
+            // The secret is its own name.
+            Some(name) => api.webhook_secret(Arc::new(move || {
+                let secret = name.clone().into();
+                Box::pin(async move { Ok(secret) })
+            })),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

@@ -25,7 +25,7 @@ mod webhook;
 
 pub use email::{Mailer, MailerError};
 use haul_core::Config;
-pub use haul_outgoing::{Outgoing, OutgoingError, Policy, Secrets};
+pub use haul_outgoing::{Outgoing, OutgoingError, Policy, SecretName, Secrets};
 use haul_worker::WorkerBuilder;
 pub use pace::{Pacer, paced};
 pub use payload::{Fault, check};

@@ -12,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod refund;
 pub(crate) mod resume;
 mod view;
+pub(crate) mod webhook;
 
 pub(crate) use view::{BalanceList, BalanceView, PaymentPage, PaymentView};
 

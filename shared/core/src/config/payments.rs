@@ -14,6 +14,8 @@ pub struct PaymentsConfig {
     #[serde(deserialize_with = "optional_url")]
     pub url: Option<String>,
     pub secret: String,
+    #[serde(deserialize_with = "optional")]
+    pub webhook_secret: Option<String>,
     pub version: String,
     pub timeout: Span,
 }
@@ -33,6 +35,11 @@ impl PaymentsConfig {
             _ => Ok(()),
         }
     }
+}
+
+/// An empty text is none.
+fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.is_empty()))
 }
 
 /// Without a slash at the end, as paths are put behind it.

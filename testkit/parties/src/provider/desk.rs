@@ -4,7 +4,7 @@ use super::books::{Books, Movement, Operation};
 use super::form::Form;
 use super::keys::Keys;
 use super::objects::{Answer, Intent, Refund, Refusal, Status, decline};
-use super::webhooks::Courier;
+use super::webhooks::{Courier, Told};
 use super::{Fault, now_ms};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -78,6 +78,10 @@ impl Desk {
 
     pub(super) fn key_window(&mut self, window: Duration) {
         self.keys.window(window);
+    }
+
+    pub(super) fn told(&self) -> Told {
+        self.courier.as_ref().map(Courier::told).unwrap_or_default()
     }
 
     /// How many requests of this name came before.

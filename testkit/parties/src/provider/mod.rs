@@ -20,7 +20,7 @@ mod webhooks;
 
 pub use books::{Books, Movement, Operation, Totals};
 pub use faults::{Fault, Weather};
-pub use webhooks::Webhook;
+pub use webhooks::{Told, Webhook};
 
 use desk::Desk;
 use std::io;
@@ -133,6 +133,12 @@ impl Provider {
     /// From now on an idempotency key is forgotten so long after its first use; also those that it knows already.
     pub fn key_window(&self, window: Duration) {
         self.shared.desk().key_window(window);
+    }
+
+    /// What became of the events that it told so far; of none without a [`Webhook`].
+    #[must_use]
+    pub fn told(&self) -> Told {
+        self.shared.desk().told()
     }
 
     /// What it was really made to do so far.
