@@ -35,8 +35,8 @@ impl Api {
         asked.is_ok_and(|answer| answer.status().is_success())
     }
 
-    /// Posts until it is taken: the key makes that safe, also while Haul is dead.
-    pub(super) async fn post(&self, path: &str, key: &str, body: &Value) -> anyhow::Result<Value> {
+    /// Posts until it is taken: a key makes that safe, also while Haul is dead.
+    pub(super) async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> anyhow::Result<Value> {
         self.ask(Method::POST, path, Some((key, body))).await
     }
 
@@ -62,13 +62,15 @@ impl Api {
         bail!("{path} does not end")
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<(&str, &Value)>) -> anyhow::Result<Value> {
+    async fn ask(&self, method: Method, path: &str, body: Option<(Option<&str>, &Value)>) -> anyhow::Result<Value> {
         let end = Instant::now() + TRIES_MAX;
         loop {
             let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
             if let Some((key, body)) = body {
-                request = request.header("idempotency-key", key).header("content-type", "application/json");
-                request = request.body(body.to_string());
+                request = request.header("content-type", "application/json").body(body.to_string());
+                if let Some(key) = key {
+                    request = request.header("idempotency-key", key);
+                }
             }
             let why = match request.send().await {
                 Err(error) => error.without_url().to_string(),

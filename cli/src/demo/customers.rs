@@ -1,13 +1,14 @@
-//! Who submits: payments in several currencies, some held and captured later, some given back.
+//! Who submits: orders, each of which is paid, told of by mail, and an event for whoever is subscribed. Payments are in several
+//! currencies, some are held and captured later, some given back.
 
-use super::api::Api;
+use super::{api::Api, chance::chance, parties::SUBJECT, told::Letter};
 use anyhow::Context;
 use haul_core::payment::Currency;
 use serde_json::{Value, json};
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -17,6 +18,12 @@ use tokio::task::JoinSet;
 const AT_ONCE: usize = 24;
 /// What is paid in: with two decimals, none and three.
 const CURRENCIES: [&str; 4] = ["EUR", "USD", "JPY", "KWD"];
+/// Who the mails are from. Their ids end in its domain.
+pub(super) const SENDER: &str = "shop@shop.example";
+/// Where jobs of payments and mails wait, and where those of events do.
+pub(super) const QUEUES: [&str; 2] = ["default", "webhooks"];
+/// States of a job without an outcome, in the order in which a job passes through them.
+const OPEN: [&str; 4] = ["scheduled", "queued", "running", "retrying"];
 
 /// A payment that was accepted.
 #[derive(Clone)]
@@ -33,16 +40,24 @@ pub(super) struct Customers {
     seed: u64,
     next: AtomicU32,
     accepted: AtomicU32,
-    payments: Mutex<Vec<Paid>>,
+    orders: Mutex<Orders>,
+}
+
+/// What was accepted.
+#[derive(Default)]
+struct Orders {
+    payments: Vec<Paid>,
+    mails: BTreeSet<Letter>,
+    events: BTreeSet<Letter>,
 }
 
 impl Customers {
     pub(super) fn new(api: Api, seed: u64) -> Self {
         let (next, accepted) = (AtomicU32::new(0), AtomicU32::new(0));
-        Self { api, seed, next, accepted, payments: Mutex::default() }
+        Self { api, seed, next, accepted, orders: Mutex::default() }
     }
 
-    /// How many requests were accepted so far.
+    /// How many orders were accepted so far, with all that belongs to each.
     pub(super) fn accepted(&self) -> u32 {
         self.accepted.load(Ordering::Relaxed)
     }
@@ -53,21 +68,36 @@ impl Customers {
     }
 
     fn payments(&self) -> Vec<Paid> {
-        self.payments.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.orders().payments.clone()
+    }
+
+    /// The mails that were accepted, as the mail server has to see them.
+    pub(super) fn mails(&self) -> BTreeSet<Letter> {
+        self.orders().mails.clone()
+    }
+
+    /// The events that were accepted, as the receiver has to see them.
+    pub(super) fn events(&self) -> BTreeSet<Letter> {
+        self.orders().events.clone()
+    }
+
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Submits everything, a few at a time.
-    pub(super) async fn pay(self: Arc<Self>, payments: u32) -> anyhow::Result<()> {
+    pub(super) async fn order(self: Arc<Self>, orders: u32) -> anyhow::Result<()> {
         let mut working = JoinSet::new();
         for _ in 0..AT_ONCE {
             let customers = self.clone();
             working.spawn(async move {
                 loop {
                     let number = customers.next.fetch_add(1, Ordering::Relaxed);
-                    if number >= payments {
+                    if number >= orders {
                         return anyhow::Ok(());
                     }
-                    customers.make(number).await?;
+                    customers.pay_for(number).await?;
+                    customers.tell_of(number).await?;
                     customers.accepted.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -78,8 +108,8 @@ impl Customers {
         Ok(())
     }
 
-    async fn make(&self, number: u32) -> anyhow::Result<()> {
-        let chance = self.chance(number);
+    async fn pay_for(&self, number: u32) -> anyhow::Result<()> {
+        let chance = chance(self.seed, number);
         // A multiple of ten: what providers want where there are three decimals.
         let amount = 100 + chance % 5_000 * 10;
         let currency = CURRENCIES[usize::try_from(chance >> 16)? % CURRENCIES.len()];
@@ -89,47 +119,82 @@ impl Customers {
             "amount": amount, "currency": currency, "source": token, "capture": !is_held,
             "description": format!("order {number}"),
         });
-        let payment = self.api.post("/v1/payments", &format!("demo-{}-{number}", self.seed), &body).await?;
-        let id = payment["id"].as_str().context("a payment without an id")?.to_owned();
-        self.payments.lock().unwrap_or_else(PoisonError::into_inner).push(Paid { number, id, amount, is_held });
+        let payment = self.api.post("/v1/payments", Some(&self.key("payment", number)), &body).await?;
+        let id = id_of(&payment)?;
+        self.orders().payments.push(Paid { number, id, amount, is_held });
         Ok(())
     }
 
-    /// Captures what is held, and gives a part of one payment in ten back.
-    pub(super) async fn capture_and_refund(&self) -> anyhow::Result<()> {
+    async fn tell_of(&self, number: u32) -> anyhow::Result<()> {
+        let mail = json!({ "kind": "email.send", "payload": {
+            "to": format!("customer-{number}@customers.example"), "subject": format!("{SUBJECT}{number}"),
+            "text": "Thank you.",
+        }});
+        let event = json!({ "type": "order.placed", "data": { "order": number } });
+        let (mail_key, event_key) = (self.key("mail", number), self.key("event", number));
+        let (mail, event) = tokio::try_join!(
+            self.api.post("/v1/jobs", Some(&mail_key), &mail),
+            self.api.post("/v1/events", Some(&event_key), &event),
+        )?;
+        let (mail, event) = (id_of(&mail)?, id_of(&event)?);
+        let (_, domain) = SENDER.split_once('@').context("a sender without a domain")?;
+        let mut orders = self.orders();
+        orders.mails.insert((format!("<{mail}@{domain}>"), number));
+        orders.events.insert((format!("msg_{}", event.replace('-', "")), number));
+        Ok(())
+    }
+
+    fn key(&self, what: &str, number: u32) -> String {
+        format!("demo-{}-{what}-{number}", self.seed)
+    }
+
+    /// Captures what is held, and gives a part of one payment in ten back; a few at a time.
+    pub(super) async fn capture_and_refund(self: Arc<Self>) -> anyhow::Result<()> {
         let done = self.api.list("/v1/payments?state=succeeded").await?;
         let done: HashSet<&str> = done.iter().filter_map(|payment| payment["id"].as_str()).collect();
-        for Paid { number, id, amount, is_held } in self.payments() {
-            if !done.contains(id.as_str()) {
-                continue;
-            }
-            let key = format!("demo-{}-{number}-more", self.seed);
-            if is_held {
-                self.api.post(&format!("/v1/payments/{id}/capture"), &key, &json!({ "amount": amount })).await?;
-            } else if number % 10 == 3 {
-                let back = (amount / 20 * 10).max(10);
-                self.api.post(&format!("/v1/payments/{id}/refunds"), &key, &json!({ "amount": back })).await?;
-            }
+        let paid: Vec<Paid> = self.payments().into_iter().filter(|paid| done.contains(paid.id.as_str())).collect();
+        let mut working = JoinSet::new();
+        for share in paid.chunks(paid.len().div_ceil(AT_ONCE).max(1)) {
+            let (customers, share) = (self.clone(), share.to_vec());
+            working.spawn(async move {
+                for paid in share {
+                    customers.go_on(&paid).await?;
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(ended) = working.join_next().await {
+            ended.context("a customer gave up")??;
         }
         Ok(())
     }
 
-    /// How many jobs have no outcome yet.
-    pub(super) async fn open(&self) -> anyhow::Result<usize> {
+    async fn go_on(&self, Paid { number, id, amount, is_held }: &Paid) -> anyhow::Result<()> {
+        let key = self.key("more", *number);
+        if *is_held {
+            self.api.post(&format!("/v1/payments/{id}/capture"), Some(&key), &json!({ "amount": amount })).await?;
+        } else if number % 10 == 3 {
+            let back = (amount / 20 * 10).max(10);
+            self.api.post(&format!("/v1/payments/{id}/refunds"), Some(&key), &json!({ "amount": back })).await?;
+        }
+        Ok(())
+    }
+
+    /// How many jobs of a kind, or of all kinds, have no outcome yet. A job that changes its state meanwhile may be missed.
+    pub(super) async fn open(&self, kind: Option<&str>) -> anyhow::Result<usize> {
+        let kind = kind.map_or_else(String::new, |kind| format!("&kind={kind}"));
         let mut open = 0;
-        for state in ["scheduled", "queued", "running", "retrying"] {
-            open += self.api.list(&format!("/v1/jobs?queue=default&state={state}")).await?.len();
+        for queue in QUEUES {
+            for state in OPEN {
+                open += self.api.list(&format!("/v1/jobs?queue={queue}&state={state}{kind}")).await?.len();
+            }
         }
         Ok(open)
     }
+}
 
-    /// The same for a number in every run of a seed (SplitMix64).
-    fn chance(&self, number: u32) -> u64 {
-        let mut z = self.seed.wrapping_add(u64::from(number).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
+fn id_of(made: &Value) -> anyhow::Result<String> {
+    Ok(made["id"].as_str().context("an answer without an id")?.to_owned())
 }
 
 /// An amount as people write it: `1,234.50`.

@@ -1,8 +1,11 @@
 //! The Haul of the demo: this program again, as `haul up`, in a directory of its own.
 
-use super::api::Api;
+use super::{
+    api::Api,
+    customers::SENDER,
+    parties::{EVENT_SECRET, Parties},
+};
 use anyhow::{Context, bail};
-use haul_parties::provider::Provider;
 use std::{
     fs::File,
     net::{Ipv4Addr, TcpListener},
@@ -29,9 +32,14 @@ pub(super) struct Platform {
 }
 
 impl Platform {
+    /// A port for it.
+    pub(super) fn free_port() -> anyhow::Result<u16> {
+        Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?.local_addr()?.port())
+    }
+
     /// Starts it and waits until it is ready.
-    pub(super) async fn start(directory: &Path, provider: &Provider) -> anyhow::Result<Self> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?.local_addr()?.port();
+    pub(super) async fn start(directory: &Path, port: u16, parties: &Parties) -> anyhow::Result<Self> {
+        let provider = &parties.provider;
         let environment = vec![
             ("HAUL_LISTEN", format!("127.0.0.1:{port}")),
             ("HAUL_DATA", directory.join("data").display().to_string()),
@@ -39,6 +47,11 @@ impl Platform {
             ("HAUL_PAYMENTS_URL", provider.url()),
             ("HAUL_PAYMENTS_TIMEOUT", "1s".to_owned()),
             ("HAUL_SECRET_STRIPE_KEY", provider.secret_key().to_owned()),
+            ("HAUL_PAYMENTS_WEBHOOK_SECRET", "stripe-events".to_owned()),
+            ("HAUL_SECRET_STRIPE_EVENTS", EVENT_SECRET.to_owned()),
+            ("HAUL_EMAIL_URL", format!("smtp+plain://127.0.0.1:{}", parties.mail.port())),
+            ("HAUL_EMAIL_FROM", SENDER.to_owned()),
+            ("HAUL_OUTGOING_TIMEOUT", "3s".to_owned()),
             // Nobody waits a minute at a demo.
             ("HAUL_JOBS_RETRY_BASE", "100ms".to_owned()),
             ("HAUL_JOBS_RETRY_CAP", "1s".to_owned()),

@@ -1,7 +1,7 @@
 //! One line that changes, on a terminal; a few lines that stay, anywhere else.
 
 use std::io::{IsTerminal, Write, stderr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often there is something new.
 pub(super) const EVERY: Duration = Duration::from_millis(200);
@@ -9,17 +9,18 @@ pub(super) const EVERY: Duration = Duration::from_millis(200);
 /// Tells how far it is, on standard error.
 pub(super) struct Progress {
     is_terminal: bool,
+    begun: Instant,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { is_terminal: stderr().is_terminal() }
+        Self { is_terminal: stderr().is_terminal(), begun: Instant::now() }
     }
 
-    /// What stays.
+    /// What stays, and when it was said.
     pub(super) fn say(&self, line: &str) {
         self.end();
-        eprintln!("{line}");
+        eprintln!("{:5.1} s  {line}", self.begun.elapsed().as_secs_f64());
     }
 
     /// What the next one replaces; nothing where lines stay.

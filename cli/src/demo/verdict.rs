@@ -1,12 +1,18 @@
-//! The comparison, as a table: what the provider really did against what Haul has in its books.
+//! The comparison, as tables: what the third parties really got against what Haul accepted and has in its books.
 
 use super::{
     api::Api,
-    customers::{Customers, grouped, number, shown},
+    customers::{Customers, QUEUES, grouped, number, shown},
+    parties::{Parties, order_of},
+    told::{Letter, Told},
 };
 use crate::table::Table;
 use anyhow::Context;
-use haul_parties::provider::{Books, Fault};
+use haul_parties::{
+    provider::{self, Fault},
+    receiver,
+};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Write, stdout},
@@ -26,18 +32,33 @@ pub(super) struct Verdict {
     payments: usize,
     /// Payments by their state.
     states: BTreeMap<String, usize>,
-    /// Faults that struck, by name, without declines.
-    faults: BTreeMap<&'static str, u64>,
+    /// Faults that struck, by who misbehaved and by name, without declines.
+    faults: [(&'static str, BTreeMap<&'static str, u64>); 3],
     declined: u64,
     applied_twice: usize,
     /// What the provider has for us and what Haul's books say, by currency.
     currencies: BTreeMap<String, (i128, i128)>,
+    /// Mails and events.
+    told: [Told; 2],
+    /// What became of the provider's own events.
+    events: provider::Told,
+    /// Deliveries whose signature was wrong.
+    badly_signed: u64,
 }
 
 impl Verdict {
     /// Reads everything, once nothing is open any more.
-    pub(super) async fn reach(api: &Api, customers: &Customers, books: &Books, killed: usize) -> anyhow::Result<Self> {
-        let jobs = api.list("/v1/jobs?queue=default").await?;
+    pub(super) async fn reach(
+        api: &Api,
+        customers: &Customers,
+        parties: &Parties,
+        killed: usize,
+    ) -> anyhow::Result<Self> {
+        let (books, hook) = (parties.provider.books(), parties.hook.books());
+        let mut jobs = Vec::new();
+        for queue in QUEUES {
+            jobs.extend(api.list(&format!("/v1/jobs?queue={queue}")).await?);
+        }
         let payments = api.list("/v1/payments").await?;
         let known: BTreeSet<&str> = payments.iter().filter_map(|payment| payment["id"].as_str()).collect();
         let accepted = customers.payment_ids();
@@ -59,6 +80,9 @@ impl Verdict {
             }
         }
         let faults = books.faults.iter().filter(|(fault, _)| **fault != Fault::Decline);
+        let faults = faults.map(|(fault, count)| (fault.name(), *count)).collect();
+        let mails = parties.mail.messages();
+        let mails = mails.iter().map(|mail| (mail.header("message-id").unwrap_or_default(), named(order_of(mail))));
         Ok(Self {
             jobs: jobs.len(),
             attempts: jobs.iter().map(|job| number(&job["attempt"])).sum(),
@@ -66,10 +90,20 @@ impl Verdict {
             killed,
             payments: accepted.len(),
             states,
-            faults: faults.map(|(fault, count)| (fault.name(), *count)).collect(),
+            faults: [
+                ("at the provider", faults),
+                ("at the mail server", parties.mail_faults()),
+                ("at the receiver", parties.hook_faults()),
+            ],
             declined: books.declined,
             applied_twice: books.applied_twice(&[]).len(),
             currencies,
+            told: [
+                Told::compare("mails", &customers.mails(), mails),
+                Told::compare("events", &customers.events(), hook.arrivals.iter().filter_map(delivered)),
+            ],
+            events: parties.provider.told(),
+            badly_signed: hook.refused(),
         })
     }
 
@@ -79,7 +113,7 @@ impl Verdict {
 
     /// What does not agree, in words; nothing when all is well.
     pub(super) fn disagreements(&self) -> Vec<String> {
-        let mut wrong = Vec::new();
+        let mut wrong: Vec<String> = self.told.iter().flat_map(Told::disagreements).collect();
         for (currency, (provider, postings)) in &self.currencies {
             if provider != postings {
                 wrong.push(format!("they differ by {}", shown(provider - postings, currency) + " " + currency));
@@ -90,6 +124,8 @@ impl Verdict {
             (self.count("unknown"), "payments are unknown"),
             (self.count("pending"), "payments are pending"),
             (self.unfinished, "jobs have no outcome"),
+            (usize_of(self.badly_signed), "deliveries were badly signed"),
+            (usize_of(self.events.forged_and_taken), "forged events were taken"),
             (usize::from(self.currencies.is_empty()), "nothing was paid at all"),
         ] {
             if count > 0 {
@@ -99,24 +135,29 @@ impl Verdict {
         wrong
     }
 
-    /// Writes the table.
+    /// Writes the tables.
     pub(super) fn print(&self, took: Duration) -> anyhow::Result<()> {
         let mut out = stdout().lock();
-        let faults: Vec<_> = self.faults.iter().map(|(name, count)| format!("{name} {}", grouped(count))).collect();
         let mut facts = Table::new(["WHAT", "COUNT", ""]);
-        let states: Vec<_> = self.states.iter().map(|(state, count)| format!("{state} {}", grouped(count))).collect();
         for (what, count, more) in [
-            ("payments", grouped(self.payments), states.join(", ")),
+            ("payments", grouped(self.payments), listed(&self.states)),
             ("jobs", grouped(self.jobs), format!("{} without an outcome", self.unfinished)),
             ("attempts", grouped(self.attempts), String::new()),
-            ("faults met", grouped(self.faults.values().sum::<u64>()), faults.join(", ")),
             ("declined", grouped(self.declined), "by the provider".to_owned()),
             ("kill -9", self.killed.to_string(), "of all of Haul, in the middle".to_owned()),
-            ("applied twice", self.applied_twice.to_string(), String::new()),
-            ("unknown", self.count("unknown").to_string(), String::new()),
         ] {
             facts.row([what.to_owned(), count, more]);
         }
+        for (place, faults) in &self.faults {
+            facts.row([format!("faults {place}"), grouped(faults.values().sum::<u64>()), listed(faults)]);
+        }
+        let provider::Told { taken, forged, forged_and_taken } = self.events;
+        let forgeries =
+            format!("told by the provider; {} forged, of which {forged_and_taken} were taken", grouped(forged));
+        facts.row(["its events".to_owned(), grouped(taken), forgeries]);
+        facts.row(["applied twice".to_owned(), self.applied_twice.to_string(), "at the provider".to_owned()]);
+        facts.row(["unknown".to_owned(), self.count("unknown").to_string(), "payments".to_owned()]);
+        facts.row(["badly signed".to_owned(), self.badly_signed.to_string(), "deliveries".to_owned()]);
         facts.write(&mut out)?;
         writeln!(out)?;
         let mut money = Table::new(["CURRENCY", "AT THE PROVIDER", "IN HAUL'S BOOKS", "DIFFERENCE"]);
@@ -125,8 +166,39 @@ impl Verdict {
             money.row([currency.clone(), amount(*provider), amount(*postings), amount(provider - postings)]);
         }
         money.write(&mut out)?;
+        writeln!(out)?;
+        let mut told = Table::new(["TOLD", "ACCEPTED BY HAUL", "ARRIVED", "MISSING", "NOT ASKED FOR", "CAME AGAIN"]);
+        for Told { what, asked, arrived, missing, unasked, again } in &self.told {
+            let [asked, arrived, missing, unasked, again] = [asked, arrived, missing, unasked, again].map(grouped);
+            told.row([(*what).to_owned(), asked, arrived, missing, unasked, again]);
+        }
+        told.write(&mut out)?;
         let verdict = if self.disagreements().is_empty() { "The books agree" } else { "The books DO NOT agree" };
         writeln!(out, "\n{verdict}. It took {:.1} s.", took.as_secs_f64())?;
         Ok(())
     }
+}
+
+/// What a receiver has, if it took it and its signature was right.
+fn delivered(arrival: &receiver::Arrival) -> Option<Letter> {
+    if !matches!(arrival.verdict, receiver::Verdict::Accepted | receiver::Verdict::Duplicate) {
+        return None;
+    }
+    let event: Value = serde_json::from_slice(&arrival.body).unwrap_or_default();
+    let order = event["data"]["order"].as_u64().and_then(|order| order.try_into().ok());
+    Some((arrival.id.clone(), named(order)))
+}
+
+fn usize_of(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// An order; one that nobody has made where a message names none.
+fn named(order: Option<u32>) -> u32 {
+    order.unwrap_or(u32::MAX)
+}
+
+fn listed<K: std::fmt::Display>(counts: &BTreeMap<K, impl ToString>) -> String {
+    let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{name} {}", grouped(count.to_string()))).collect();
+    counts.join(", ")
 }
