@@ -123,7 +123,7 @@ impl Verdict {
             (self.applied_twice, "operations were applied twice"),
             (self.count("unknown"), "payments are unknown"),
             (self.count("pending"), "payments are pending"),
-            (self.unfinished, "jobs have no outcome"),
+            (self.unfinished, "jobs are without an outcome"),
             (usize_of(self.badly_signed), "deliveries were badly signed"),
             (usize_of(self.events.forged_and_taken), "forged events were taken"),
             (usize::from(self.currencies.is_empty()), "nothing was paid at all"),
@@ -201,4 +201,51 @@ fn named(order: Option<u32>) -> u32 {
 fn listed<K: std::fmt::Display>(counts: &BTreeMap<K, impl ToString>) -> String {
     let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{name} {}", grouped(count.to_string()))).collect();
     counts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn well() -> Verdict {
+        let letters = || BTreeSet::from([("a".to_owned(), 1)]);
+        Verdict {
+            jobs: 3,
+            attempts: 4,
+            unfinished: 0,
+            killed: 1,
+            payments: 1,
+            states: BTreeMap::from([("succeeded".to_owned(), 1)]),
+            faults: ["a", "b", "c"].map(|place| (place, BTreeMap::new())),
+            declined: 0,
+            applied_twice: 0,
+            currencies: BTreeMap::from([("EUR".to_owned(), (1_050, 1_050))]),
+            told: ["mails", "events"].map(|what| Told::compare(what, &letters(), letters())),
+            events: provider::Told::default(),
+            badly_signed: 0,
+        }
+    }
+
+    #[test]
+    fn whatever_does_not_agree_is_said() {
+        assert_eq!(well().disagreements(), Vec::<String>::new());
+        let wrong: [(fn(&mut Verdict), &str); 9] = [
+            (|it| it.currencies = BTreeMap::from([("EUR".to_owned(), (1_051, 1_050))]), "they differ by 0.01 EUR"),
+            (|it| it.currencies = BTreeMap::new(), "nothing was paid"),
+            (|it| it.applied_twice = 1, "applied twice"),
+            (|it| it.unfinished = 1, "without an outcome"),
+            (|it| it.states = BTreeMap::from([("unknown".to_owned(), 1)]), "unknown"),
+            (|it| it.states = BTreeMap::from([("pending".to_owned(), 1)]), "pending"),
+            (|it| it.badly_signed = 1, "badly signed"),
+            (|it| it.events.forged_and_taken = 1, "forged"),
+            (|it| it.told[1] = Told::compare("events", &BTreeSet::from([("a".to_owned(), 1)]), []), "never arrived"),
+        ];
+        for (make_wrong, words) in wrong {
+            let mut verdict = well();
+            make_wrong(&mut verdict);
+            let said = verdict.disagreements();
+            assert!(said.len() == 1 && said[0].contains(words), "{words}: {said:?}");
+        }
+    }
 }

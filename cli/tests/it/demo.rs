@@ -10,6 +10,9 @@ fn the_demo_ends_by_itself_with_books_that_agree() {
     for currency in ["EUR", "USD", "JPY", "KWD"] {
         assert!(demo.stdout.contains(currency), "{}", demo.stdout);
     }
+    for told in ["mails   60", "events  60"] {
+        assert!(demo.stdout.contains(told), "{}", demo.stdout);
+    }
     assert!(demo.stderr.contains("killing Haul with -9"), "{}", demo.stderr);
 }
 

@@ -80,6 +80,11 @@ impl Desk {
         self.keys.window(window);
     }
 
+    pub(super) fn tell_there(&mut self, courier: Courier) {
+        self.events.iter().for_each(|event| courier.send(event.to_string()));
+        self.courier = Some(courier);
+    }
+
     pub(super) fn told(&self) -> Told {
         self.courier.as_ref().map(Courier::told).unwrap_or_default()
     }

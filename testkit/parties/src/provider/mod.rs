@@ -135,6 +135,11 @@ impl Provider {
         self.shared.desk().key_window(window);
     }
 
+    /// From now on tells what happens there; what happened so far first. To be called within a Tokio runtime.
+    pub fn tell(&self, webhook: Webhook) {
+        self.shared.desk().tell_there(webhooks::Courier::new(webhook));
+    }
+
     /// What became of the events that it told so far; of none without a [`Webhook`].
     #[must_use]
     pub fn told(&self) -> Told {
