@@ -5,7 +5,6 @@ use crate::{
     body::{self, BodyLimits},
     cursor::Cursors,
     draft::Rules,
-    endpoint::CheckUrl,
     gate::Complaints,
     headers,
     intake::Intake,
@@ -41,7 +40,6 @@ pub(crate) struct App {
     pub(crate) schedules: Arc<dyn Schedules>,
     pub(crate) endpoints: Arc<dyn Endpoints>,
     pub(crate) statistics: Arc<dyn Statistics>,
-    pub(crate) check_url: CheckUrl,
     /// What the payment provider signs its events with; `None`: none is trusted.
     pub(crate) webhook_secret: Option<WebhookSecret>,
     pub(crate) audit: Arc<dyn Audit>,

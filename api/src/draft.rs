@@ -1,6 +1,6 @@
 //! A job that was asked for and has no id yet, and the bounds and defaults that it is measured against.
 
-use crate::payload::PayloadCheck;
+use crate::refusals::Refusals;
 use bytes::Bytes;
 use haul_core::{
     Job, JobId, JobOptions, Kind, Priority, Queue, Span, Tenant, Timestamp, batch::Weight, config::Config,
@@ -20,12 +20,12 @@ pub(crate) struct Rules {
     pub(crate) options: Arc<JobOptions>,
     pub(crate) payload_bytes_max: usize,
     pub(crate) depth_max: usize,
-    pub(crate) payload_check: PayloadCheck,
+    pub(crate) refusals: Arc<dyn Refusals>,
     idempotency_lifetime: Duration,
 }
 
 impl Rules {
-    pub(crate) fn new(config: &Config, payload_check: PayloadCheck) -> Self {
+    pub(crate) fn new(config: &Config, refusals: Arc<dyn Refusals>) -> Self {
         let options = config.jobs.options();
         let options = if options == JobOptions::default() { JobOptions::shared_default() } else { Arc::new(options) };
         Self {
@@ -34,7 +34,7 @@ impl Rules {
             options,
             payload_bytes_max: config.api.payload_bytes_max,
             depth_max: config.api.depth_max,
-            payload_check,
+            refusals,
             idempotency_lifetime: config.api.idempotency_lifetime.as_duration(),
         }
     }

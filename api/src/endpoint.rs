@@ -5,17 +5,14 @@ use crate::{
     fields::{Fields, pointer_of},
     problem::{Problem, ProblemType},
     reader::Reader,
+    refusals::Refusals,
 };
 use haul_core::{
     Timestamp,
     endpoints::{Disabled, Endpoint, EndpointSettings, Subscription},
 };
 use serde::Serialize;
-use std::sync::Arc;
 use utoipa::ToSchema;
-
-/// Says why nothing may be sent to a URL, if nothing may.
-pub type CheckUrl = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// Subscriptions of one endpoint.
 const EVENTS_MAX: usize = 100;
@@ -95,23 +92,22 @@ pub(crate) struct Wish {
 
 /// Judges a body: everything that is wrong is told at once. `before`: what stays as it is unless the body says otherwise.
 pub(crate) fn wish(
-    body: &[u8],
+    fields: &Fields<'_>,
     before: Option<&EndpointSettings>,
-    check_url: &CheckUrl,
     rules: &Rules,
     now: Timestamp,
 ) -> Result<Wish, Problem> {
     let mut reader = Reader::new("", now);
-    let Fields::Object(members) = Fields::parse(body, rules.depth_max)? else {
+    let Fields::Object(members) = fields else {
         reader.fail("", "must be an object");
         return Err(reader.into_problem(ProblemType::InvalidRequest));
     };
     let nothing = EndpointSettings { url: String::new(), description: String::new(), events: Vec::new() };
     let mut settings = before.cloned().unwrap_or(nothing);
     let mut enabled = None;
-    for (name, value) in &members {
+    for (name, value) in members {
         match &**name {
-            "url" => settings.url = url(&mut reader, value, check_url).unwrap_or_default(),
+            "url" => settings.url = url(&mut reader, value, &*rules.refusals).unwrap_or_default(),
             "description" if *value == "null" => settings.description = String::new(),
             "description" => settings.description = description(&mut reader, value).unwrap_or_default(),
             "events" if *value == "null" => settings.events = Vec::new(),
@@ -131,13 +127,13 @@ pub(crate) fn wish(
 }
 
 /// A URL that something may be sent to, as far as can be told without looking its name up. Never echoed: it may hold a secret.
-fn url(reader: &mut Reader<'_>, value: &str, check_url: &CheckUrl) -> Option<String> {
+fn url(reader: &mut Reader<'_>, value: &str, refusals: &dyn Refusals) -> Option<String> {
     let text = reader.text("/url", value)?;
     if text.len() > URL_BYTES_MAX {
         reader.fail("/url", format!("has {} bytes, at most {URL_BYTES_MAX} are allowed", text.len()));
         return None;
     }
-    match check_url(&text) {
+    match refusals.judge_url(&text) {
         Ok(()) => Some(text.into_owned()),
         Err(refusal) => {
             reader.fail("/url", refusal);

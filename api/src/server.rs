@@ -9,11 +9,10 @@ use crate::{
     commit::Committer,
     cursor::Cursors,
     draft::Rules,
-    endpoint::CheckUrl,
     http_server::{self, HttpLimits},
     intake::Intake,
-    payload::PayloadCheck,
     receipts::{self, Receipts},
+    refusals::Refusals,
     router::router,
     routes::payments::webhook::WebhookSecret,
     tickets::tickets,
@@ -47,8 +46,6 @@ pub struct ApiDeps<'a> {
     pub endpoints: Arc<dyn Endpoints>,
     /// What is counted of the jobs by the hour.
     pub statistics: Arc<dyn Statistics>,
-    /// Says why nothing may be sent to a URL, as far as its text tells.
-    pub check_url: CheckUrl,
     /// The payments beside it.
     pub books: Arc<dyn Books>,
     /// The hint.
@@ -65,8 +62,8 @@ pub struct ApiDeps<'a> {
     pub readiness: Readiness,
     /// What `/metrics` shows.
     pub render_metrics: RenderMetrics,
-    /// What is refused of a payload at its submit.
-    pub payload_check: PayloadCheck,
+    /// What is refused at a submit, beyond what the API knows itself.
+    pub refusals: Arc<dyn Refusals>,
 }
 
 /// An API that does not serve yet.
@@ -75,7 +72,6 @@ pub struct Api {
     schedules: Arc<dyn Schedules>,
     endpoints: Arc<dyn Endpoints>,
     statistics: Arc<dyn Statistics>,
-    check_url: CheckUrl,
     webhook_secret: Option<WebhookSecret>,
     books: Arc<dyn Books>,
     dispatch: Arc<dyn Dispatch>,
@@ -100,7 +96,6 @@ impl Api {
             schedules,
             endpoints,
             statistics,
-            check_url,
             books,
             dispatch,
             audit,
@@ -109,14 +104,13 @@ impl Api {
             config,
             readiness,
             render_metrics,
-            payload_check,
+            refusals,
         } = deps;
         Self {
             ledger,
             schedules,
             endpoints,
             statistics,
-            check_url,
             webhook_secret: None,
             books,
             dispatch,
@@ -127,7 +121,7 @@ impl Api {
             render_metrics,
             admin_key: config.admin_key.clone(),
             settings: config.api.clone(),
-            rules: Rules::new(config, payload_check),
+            rules: Rules::new(config, refusals),
             access: Access::new(config),
             cursors: Cursors::new(config.admin_key.as_ref()),
             limits: Limits::new(config),
@@ -175,7 +169,6 @@ impl Api {
             schedules: self.schedules,
             endpoints: self.endpoints,
             statistics: self.statistics,
-            check_url: self.check_url,
             webhook_secret: self.webhook_secret,
             books: self.books,
             dispatch: self.dispatch,

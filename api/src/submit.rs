@@ -71,7 +71,7 @@ pub(crate) fn read(fields: &Fields<'_>, place: Place<'_>, rules: &Rules, now: Ti
     };
     check_order(&mut reader, start, &asked.options);
     if let (Some(kind), Some(payload)) = (&asked.kind, &asked.payload)
-        && let Err(fault) = rules.payload_check.judge(kind, payload)
+        && let Err(fault) = rules.refusals.judge_payload(kind, payload)
     {
         reader.fail(&format!("/payload{}", fault.pointer), fault.message);
     }
@@ -169,19 +169,14 @@ fn check_order(reader: &mut Reader<'_>, start: Start, options: &JobOptions) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::PayloadCheck;
+    use crate::refusals::NoRefusals;
     use haul_core::{JobId, Tenant, config::Config};
 
     const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
     const SINGLE: Place<'static> = Place { pointer: "", takes_key: false };
 
     fn submit(text: &str, place: Place<'_>) -> Result<Submit, Problem> {
-        read(
-            &Fields::parse(text.as_bytes(), 64)?,
-            place,
-            &Rules::new(&Config::defaults(), PayloadCheck::default()),
-            NOW,
-        )
+        read(&Fields::parse(text.as_bytes(), 64)?, place, &Rules::new(&Config::defaults(), Arc::new(NoRefusals)), NOW)
     }
 
     fn pointers(text: &str, place: Place<'_>) -> Vec<String> {

@@ -17,9 +17,10 @@ use haul::{
     suspects,
     worker::{self, Auditor},
 };
-use haul_api::{Api, ApiDeps, PayloadCheck, PayloadFault, check_exposure};
+use haul_api::{Api, ApiDeps, PayloadFault, Refusals, check_exposure};
+use haul_core::Kind;
 use haul_handlers::{Equipment, Fault, Outgoing, SecretName};
-use std::{io, sync::Arc};
+use std::{fmt, io, sync::Arc};
 use tokio::net::TcpListener;
 
 /// Which roles a process has.
@@ -98,6 +99,26 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
+/// Refuses at the submit what this configuration's workers refuse for good.
+struct Guard(Outgoing);
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guard(..)")
+    }
+}
+
+impl Refusals for Guard {
+    fn judge_payload(&self, kind: &Kind, payload: &[u8]) -> Result<(), PayloadFault> {
+        haul_handlers::check(kind, payload, self.0.policy())
+            .map_err(|Fault { pointer, message }| PayloadFault { pointer, message })
+    }
+
+    fn judge_url(&self, url: &str) -> Result<(), String> {
+        self.0.check(url).map(drop).map_err(|refusal| refusal.to_string())
+    }
+}
+
 fn api(
     process: &Process,
     doors: &Doors,
@@ -107,11 +128,6 @@ fn api(
 ) -> anyhow::Result<Role> {
     let metrics = process.metrics().clone();
     let auditor = Auditor::new(doors.ledger(), doors.dispatch(), &settings.config.repair);
-    let policy = outgoing.policy().clone();
-    let payload_check = PayloadCheck::new(move |kind, payload| {
-        haul_handlers::check(kind, payload, &policy)
-            .map_err(|Fault { pointer, message }| PayloadFault { pointer, message })
-    });
     let webhook_secret = settings.config.payments.webhook_secret.as_deref().map(SecretName::new).transpose();
     let webhook_secret = webhook_secret.context("payments.webhook_secret is the name of a secret, not the secret")?;
     let api = Api::new(ApiDeps {
@@ -119,7 +135,6 @@ fn api(
         schedules: doors.schedules(),
         endpoints: doors.endpoints(),
         statistics: doors.statistics(),
-        check_url: Arc::new(move |url| outgoing.check(url).map(drop).map_err(|refusal| refusal.to_string())),
         books: doors.books(),
         dispatch: doors.dispatch(),
         audit: Arc::new(auditor),
@@ -128,7 +143,7 @@ fn api(
         config: &settings.config,
         readiness: process.readiness().clone(),
         render_metrics: Arc::new(move || metrics.render()),
-        payload_check,
+        refusals: Arc::new(Guard(outgoing)),
     });
     let api = match webhook_secret {
         None => api,

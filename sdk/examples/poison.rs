@@ -11,7 +11,7 @@ use haul::{
     settings::Settings,
     suspects, worker,
 };
-use haul_api::{Api, ApiDeps, PayloadCheck};
+use haul_api::{Api, ApiDeps, NoRefusals};
 use haul_repair::Auditor;
 use haul_worker::WorkerBuilder;
 use serde::{Deserialize, Serialize};
@@ -109,7 +109,6 @@ async fn up(settings: Settings) -> Result<(), Box<dyn Error>> {
         schedules: doors.schedules(),
         endpoints: doors.endpoints(),
         statistics: doors.statistics(),
-        check_url: Arc::new(|_| Ok(())),
         books: doors.books(),
         dispatch: doors.dispatch(),
         audit: Arc::new(Auditor::new(doors.ledger(), doors.dispatch(), &config.repair)),
@@ -118,7 +117,7 @@ async fn up(settings: Settings) -> Result<(), Box<dyn Error>> {
         config,
         readiness: process.readiness().clone(),
         render_metrics: Arc::new(move || metrics.render()),
-        payload_check: PayloadCheck::default(),
+        refusals: Arc::new(NoRefusals),
     });
     let shutdown = process.shutdown().clone();
     process.begin(Role::new("API", api.serve(listener, shutdown)));

@@ -182,3 +182,28 @@ async fn a_replay_is_a_job_that_says_which_deliveries() {
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
     }
 }
+
+#[tokio::test]
+async fn a_repeat_under_its_key_shows_the_secret_that_a_lost_answer_held() {
+    let world = World::new().await;
+    let headers = [("content-type", "application/json"), ("idempotency-key", "shop-1")];
+    let body = r#"{"url": "https://example.com/", "events": ["a"]}"#;
+    let first = world.send("POST /v1/endpoints", &headers, body).await;
+    assert_eq!((first.status, first.header("idempotency-replayed")), (201, None));
+    let again = world.send("POST /v1/endpoints", &headers, body.replace(" ", "")).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (201, Some("true")));
+    assert_eq!((again.header("location"), again.json()), (first.header("location"), first.json()));
+    assert_eq!(world.get("/v1/endpoints").await.expect(200)["data"].as_array().unwrap().len(), 1);
+    let other = body.replace('a', "b");
+    world.send("POST /v1/endpoints", &headers, other).await.problem(422, "idempotency-key-reused");
+
+    // A key that somebody else was shown since is theirs.
+    let path = format!("/v1/endpoints/{}", id_of(&first.json()));
+    let rotated = world.post(&format!("{path}/rotate")).await.expect(200);
+    let again = world.send("POST /v1/endpoints", &headers, body).await;
+    assert!(!again.text().contains("whsec_"), "{}", again.text());
+    assert!(rotated["secret"].is_string());
+    assert_eq!(id_of(&again.expect(201)), id_of(&first.json()));
+    assert_eq!(world.send(&format!("DELETE {path}"), &[], "").await.status, 204);
+    world.send("POST /v1/endpoints", &headers, body).await.problem(404, "endpoint-not-found");
+}

@@ -5,7 +5,7 @@ use crate::{
     faults::{FaultyDispatch, FaultyLedger},
 };
 use bytes::Bytes;
-use haul_api::{Api, ApiDeps, PayloadCheck, PayloadFault};
+use haul_api::{Api, ApiDeps, PayloadFault, Refusals};
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
     Books, Clock, Dispatch, Endpoints, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef,
@@ -19,6 +19,23 @@ use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+
+/// Refuses what it is asked to.
+#[derive(Debug)]
+struct Picky;
+
+impl Refusals for Picky {
+    fn judge_payload(&self, kind: &Kind, payload: &[u8]) -> Result<(), PayloadFault> {
+        match (kind.as_str(), payload) {
+            ("picky", b"\"bad\"") => Err(PayloadFault { pointer: "/url".to_owned(), message: "no".to_owned() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn judge_url(&self, url: &str) -> Result<(), String> {
+        if url.contains("forbidden") { Err("leads where nothing may be sent".to_owned()) } else { Ok(()) }
+    }
+}
 
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
@@ -75,10 +92,6 @@ impl World {
             schedules: ledger.clone(),
             endpoints: ledger.clone(),
             statistics: ledger.clone(),
-            check_url: Arc::new(|url| match url.contains("forbidden") {
-                true => Err("leads where nothing may be sent".to_owned()),
-                false => Ok(()),
-            }),
             books: books.clone(),
             dispatch: dispatch.clone(),
             audit: Arc::new(Auditor::new(ledger.clone(), dispatch.clone(), &config.repair)),
@@ -87,10 +100,7 @@ impl World {
             config: &config,
             readiness: readiness.clone(),
             render_metrics: Arc::new(|| "haul_up 1\n".to_owned()),
-            payload_check: PayloadCheck::new(|kind, payload| match (kind.as_str(), payload) {
-                ("picky", b"\"bad\"") => Err(PayloadFault { pointer: "/url".to_owned(), message: "no".to_owned() }),
-                _ => Ok(()),
-            }),
+            refusals: Arc::new(Picky),
         });
         let api = match config.payments.webhook_secret.clone() {
             None => api,

@@ -15,7 +15,7 @@ pub use event::{EventType, Subscription, SubscriptionError};
 pub use keys::{KeyError, Keyring, SigningKey};
 
 use crate::{
-    ledger::Result,
+    ledger::{Idempotency, Result},
     name::Tenant,
     time::{Clock, Timestamp},
 };
@@ -168,6 +168,8 @@ pub struct NewEndpoint {
     pub settings: EndpointSettings,
     /// What deliveries are signed with.
     pub keys: Keyring,
+    /// The request's idempotency key, if it came with one. Jobs, schedules and endpoints share keys.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// What became of a wish to create.
@@ -175,7 +177,11 @@ pub struct NewEndpoint {
 pub enum Created {
     /// It is committed. Also when an earlier call with the same id had committed it.
     New(Endpoint),
-    /// The tenant has [`ENDPOINTS_MAX`] already.
+    /// The same request came under this key before. Nothing was created.
+    Replayed(EndpointId),
+    /// Another request came under this key before. Nothing was created.
+    KeyReused,
+    /// The tenant has [`ENDPOINTS_MAX`] already. Nothing was created, and a key is left free.
     TooMany,
 }
 
@@ -221,8 +227,9 @@ pub enum Delivered {
 /// Where endpoints are kept: beside the jobs, in the same ledger.
 #[async_trait]
 pub trait Endpoints: Send + Sync + 'static {
-    /// Creates an endpoint, durably, with version 1. However many are created at once, a tenant never has more than
-    /// [`ENDPOINTS_MAX`].
+    /// Creates an endpoint, durably, with version 1, if its key and the number of its tenant's endpoints allow it; these are
+    /// looked at in this order. However many are created at once, a tenant never has more than [`ENDPOINTS_MAX`], and a key
+    /// creates one.
     async fn create(&self, new: &NewEndpoint) -> Result<Created>;
 
     /// An endpoint of the tenant.

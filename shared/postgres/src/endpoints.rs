@@ -2,6 +2,7 @@
 
 use crate::{
     error::corrupt,
+    keys,
     ledger::PostgresLedger,
     pool::{ask, in_time},
 };
@@ -13,7 +14,7 @@ use haul_core::{
         Changed, Created, Delivered, Disabled, ENDPOINTS_MAX, Edit, Endpoint, EndpointId, EndpointSettings, Endpoints,
         Keyring, NewEndpoint,
     },
-    ledger::{LedgerError, Result},
+    ledger::{Accepted, LedgerError, Result},
 };
 use sqlx::Connection;
 use std::time::Duration;
@@ -64,15 +65,32 @@ impl Endpoints for PostgresLedger {
         let write = async {
             let mut transaction = lent.connection().begin().await?;
             sqlx::query_file!("sql/endpoint_turn.sql", tenant).fetch_one(&mut *transaction).await?;
+            if let Some(asked) = &new.idempotency {
+                let refusal = match keys::take(&mut transaction, tenant, asked, new.id.0).await? {
+                    Accepted::New => None,
+                    Accepted::Replayed(earlier) => Some(Created::Replayed(EndpointId(earlier.0))),
+                    Accepted::KeyReused => Some(Created::KeyReused),
+                };
+                if let Some(refusal) = refusal {
+                    transaction.rollback().await?;
+                    return Ok(Err(refusal));
+                }
+            }
             let create = sqlx::query_file_as!(Row, "sql/endpoint_create.sql", tenant, new.id.0, settings, keys, max);
             let row = create.fetch_optional(&mut *transaction).await?;
-            transaction.commit().await?;
-            Ok(row)
+            // What is not created leaves its key free.
+            match row {
+                Some(_) => transaction.commit().await?,
+                None => transaction.rollback().await?,
+            }
+            Ok(Ok(row))
         };
-        let row = in_time(patience, write).await?;
+        let written = in_time(patience, write).await?;
         lent.give_back();
-        if let Some(row) = row {
-            return Ok(Created::New(row.try_into()?));
+        match written {
+            Err(refusal) => return Ok(refusal),
+            Ok(Some(row)) => return Ok(Created::New(row.try_into()?)),
+            Ok(None) => {}
         }
         Ok(Endpoints::get(self, &new.tenant, new.id).await?.map_or(Created::TooMany, Created::New))
     }

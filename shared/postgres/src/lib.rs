@@ -20,6 +20,7 @@ mod endpoints;
 mod enqueue;
 mod error;
 mod events;
+mod keys;
 mod ledger;
 mod list;
 mod load;

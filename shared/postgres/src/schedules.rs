@@ -10,6 +10,7 @@ mod steps;
 use crate::{
     columns::JobColumns,
     error::corrupt,
+    keys,
     ledger::{PostgresLedger, Shared},
     partitions,
     pool::{ask, in_time},
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use haul_core::{
     Job, JobId, ProcessId, ScheduleName, SourceName, Tenant,
-    ledger::{Idempotency, LedgerError, ReceiptId, Result},
+    ledger::{Accepted, LedgerError, ReceiptId, Result},
     schedules::{
         Agenda, BatchFired, Changed, Created, Definition, Due, Edit, NewSchedule, Position, Schedule, ScheduleId,
         ScheduleRef, Schedules, Step, Stepped,
@@ -234,15 +235,11 @@ async fn create(connection: &mut PgConnection, new: &NewSchedule, schedules_max:
         Some(row) if row.id == new.id.0 => return Ok(Attempt::WasMade(row)),
         namesake => namesake.is_some(),
     };
-    if let Some(Idempotency { key, fingerprint, lifetime }) = &new.idempotency {
-        let lifetime_ms = i32::try_from(lifetime.as_millis()).unwrap_or(i32::MAX);
-        let take =
-            sqlx::query_file!("sql/schedule_key.sql", tenant, key, fingerprint, new.id.0, f64::from(lifetime_ms));
-        let known = take.fetch_one(&mut *connection).await?;
-        if known.job != new.id.0 {
-            let is_replay = known.fingerprint == fingerprint;
-            let replayed = Created::Replayed(ScheduleId(known.job));
-            return Ok(Attempt::Refused(if is_replay { replayed } else { Created::KeyReused }));
+    if let Some(asked) = &new.idempotency {
+        match keys::take(connection, tenant, asked, new.id.0).await? {
+            Accepted::New => {}
+            Accepted::Replayed(earlier) => return Ok(Attempt::Refused(Created::Replayed(ScheduleId(earlier.0)))),
+            Accepted::KeyReused => return Ok(Attempt::Refused(Created::KeyReused)),
         }
     }
     if is_taken {

@@ -5,6 +5,7 @@ use crate::{
     app::App,
     endpoint::{self, EndpointView},
     etag::{self, Condition},
+    fields::Fields,
     openapi::EndpointChange,
     problem::{Problem, ProblemBody},
     query::Query,
@@ -53,7 +54,10 @@ pub(crate) async fn update(
     let body = app.json_body(request).await?;
     let stored = find(&app, id).await?;
     condition.check(&stored)?;
-    let wish = endpoint::wish(&body, Some(&stored.settings), &app.check_url, &app.rules, app.now())?;
+    let wish = {
+        let fields = Fields::parse(&body, app.rules.depth_max)?;
+        endpoint::wish(&fields, Some(&stored.settings), &app.rules, app.now())?
+    };
     let disabled = match wish.enabled {
         None => stored.disabled,
         Some(true) => None,

@@ -1,6 +1,6 @@
 //! Creating, reading, editing and deleting: each by exactly one of those who know the version.
 
-use super::stage::{Stage, done, edit_of, new_endpoint};
+use super::stage::{Stage, done, edit_of, keyed, new_endpoint};
 use haul_core::{
     Tenant, Timestamp,
     endpoints::{
@@ -134,4 +134,35 @@ pub async fn no_tenant_has_more_than_the_limit(stage: Stage) {
     let last = last.expect("there are some");
     stage.endpoints.delete(&last.tenant, last.id, None).await.expect("it is deleted");
     stage.create(&one_more).await;
+}
+
+pub async fn requests_under_one_key_create_one_endpoint(stage: Stage) {
+    let first = stage.create(&keyed("k", 1)).await;
+    assert_eq!(stage.try_create(&keyed("k", 1)).await, Created::Replayed(first.id));
+    assert_eq!(stage.try_create(&keyed("k", 2)).await, Created::KeyReused);
+    let listed = stage.endpoints.list(&first.tenant, None, 10).await.expect("endpoints are listed");
+    assert_eq!(listed, std::slice::from_ref(&first));
+    stage.create(&keyed("k2", 1)).await;
+    let elsewhere = NewEndpoint { tenant: Tenant::new("theirs").expect("a valid tenant"), ..keyed("k", 2) };
+    stage.create(&elsewhere).await;
+    // What became of the endpoint since does not matter to its key.
+    stage.endpoints.delete(&first.tenant, first.id, None).await.expect("it is deleted");
+    assert_eq!(stage.try_create(&keyed("k", 1)).await, Created::Replayed(first.id));
+}
+
+pub async fn an_endpoint_created_again_under_its_key_is_created_once(stage: Stage) {
+    let new = keyed("k", 1);
+    let first = stage.create(&new).await;
+    assert_eq!(stage.create(&new).await, first);
+}
+
+pub async fn a_refused_endpoint_leaves_its_key_free(stage: Stage) {
+    let mut last = None;
+    for _ in 0..ENDPOINTS_MAX {
+        last = Some(stage.created().await);
+    }
+    assert_eq!(stage.try_create(&keyed("k", 1)).await, Created::TooMany);
+    let last = last.expect("there are some");
+    stage.endpoints.delete(&last.tenant, last.id, None).await.expect("it is deleted");
+    stage.create(&keyed("k", 2)).await;
 }

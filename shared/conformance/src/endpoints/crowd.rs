@@ -1,6 +1,6 @@
 //! Many at once: each version is changed by one of them, and limits hold.
 
-use super::stage::{Stage, done, edit_of, new_endpoint};
+use super::stage::{Stage, done, edit_of, keyed, new_endpoint};
 use haul_core::{
     Endpoints,
     endpoints::{Changed, Created, Delivered, Disabled, ENDPOINTS_MAX, Edit, NewEndpoint},
@@ -46,6 +46,22 @@ pub async fn many_who_create_at_once_stay_within_the_limit(stage: Stage) {
     let calls = (0..4 * CALLERS).map(|_| create_patiently(stage.world.endpoints(), new_endpoint("https://a.example/")));
     let answers = crate::at_once(calls).await;
     assert_eq!(answers.iter().filter(|answer| matches!(answer, Created::New(_))).count(), FREE);
+}
+
+pub async fn of_many_requests_under_one_key_one_creates(stage: Stage) {
+    for round in 0..10 {
+        let calls = (0..CALLERS).map(|_| create_patiently(stage.world.endpoints(), keyed(&format!("k{round}"), 1)));
+        let (mut made, mut replayed) = (Vec::new(), Vec::new());
+        for answer in crate::at_once(calls).await {
+            match answer {
+                Created::New(endpoint) => made.push(endpoint.id),
+                Created::Replayed(id) => replayed.push(id),
+                refused => panic!("it is not created: {refused:?}"),
+            }
+        }
+        assert_eq!((made.len(), replayed.len()), (1, CALLERS - 1));
+        assert!(replayed.iter().all(|id| *id == made[0]));
+    }
 }
 
 pub async fn of_many_reports_at_once_one_disables(stage: Stage) {

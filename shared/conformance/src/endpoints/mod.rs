@@ -43,6 +43,9 @@ macro_rules! __endpoints_promises {
                 a_delete_of_another_version_changes_nothing,
                 what_does_not_exist_cannot_be_changed,
                 no_tenant_has_more_than_the_limit,
+                requests_under_one_key_create_one_endpoint,
+                an_endpoint_created_again_under_its_key_is_created_once,
+                a_refused_endpoint_leaves_its_key_free,
             }
             report {
                 a_first_failure_begins_the_time_of_failing_and_further_ones_leave_it,
@@ -58,6 +61,7 @@ macro_rules! __endpoints_promises {
             crowd {
                 of_many_edits_of_one_version_one_is_made,
                 many_who_create_at_once_stay_within_the_limit,
+                of_many_requests_under_one_key_one_creates,
                 of_many_reports_at_once_one_disables,
             }
         }

@@ -7,8 +7,9 @@ use haul_core::{
         Changed, Created, Delivered, Disabled, Edit, Endpoint, EndpointId, EndpointSettings, Keyring, NewEndpoint,
         SigningKey,
     },
+    ledger::Idempotency,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// An empty store of endpoints.
 pub struct Stage {
@@ -30,8 +31,12 @@ impl Stage {
     pub(crate) async fn create(&self, new: &NewEndpoint) -> Endpoint {
         match self.endpoints.create(new).await.expect("an endpoint is created") {
             Created::New(endpoint) => endpoint,
-            Created::TooMany => panic!("there are too many endpoints"),
+            refused => panic!("it is not created: {refused:?}"),
         }
+    }
+
+    pub(crate) async fn try_create(&self, new: &NewEndpoint) -> Created {
+        self.endpoints.create(new).await.expect("an answer comes")
     }
 
     /// Creates an endpoint of the default tenant.
@@ -68,7 +73,15 @@ pub(crate) fn new_endpoint(url: &str) -> NewEndpoint {
             events: vec!["invoice.*".parse().expect("a subscription"), "a.b".parse().expect("a subscription")],
         },
         keys: Keyring::new(SigningKey::random()),
+        idempotency: None,
     }
+}
+
+/// A new endpoint under an idempotency key.
+pub(crate) fn keyed(key: &str, fingerprint: u8) -> NewEndpoint {
+    let lifetime = Duration::from_secs(3_600);
+    let idempotency = Idempotency { key: key.to_owned(), fingerprint: [fingerprint; 32], lifetime };
+    NewEndpoint { idempotency: Some(idempotency), ..new_endpoint("https://example.com/") }
 }
 
 /// The endpoint as it is, to be changed.

@@ -5,7 +5,7 @@ use haul_conformance::reference::ReferenceLedger;
 use haul_core::{
     Endpoints, Tenant,
     endpoints::{Changed, Created, Delivered, Disabled, Edit, Endpoint, EndpointId, NewEndpoint},
-    ledger::Result,
+    ledger::{Idempotency, Result},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -18,6 +18,8 @@ pub(crate) enum Defect {
     DeletesAnyVersion,
     KeepsWhatIsDeleted,
     CountsBeforeItCreates,
+    IgnoresKeys,
+    TakesAnyRequestUnderAKeyForTheSame,
     ListsTheNewestFirst,
     FailsAnewWithEachFailure,
     ForgetsSuccesses,
@@ -62,6 +64,14 @@ impl Endpoints for BrokenEndpoints {
                 let tenant = Tenant::new("overflow").unwrap_or_default();
                 return self.inner.create(&NewEndpoint { tenant, ..new.clone() }).await;
             }
+        }
+        if self.is(IgnoresKeys) {
+            return self.inner.create(&NewEndpoint { idempotency: None, ..new.clone() }).await;
+        }
+        if self.is(TakesAnyRequestUnderAKeyForTheSame) {
+            let same = |asked: Idempotency| Idempotency { fingerprint: [0; 32], ..asked };
+            let idempotency = new.idempotency.clone().map(same);
+            return self.inner.create(&NewEndpoint { idempotency, ..new.clone() }).await;
         }
         self.inner.create(new).await
     }
@@ -143,7 +153,9 @@ impl Endpoints for BrokenEndpoints {
                     // Made anew, it is back at its first version.
                     self.inner.delete(tenant, id, None).await?;
                     let Endpoint { settings, keys, .. } = stored;
-                    self.inner.create(&NewEndpoint { id, tenant: tenant.clone(), settings, keys }).await?;
+                    self.inner
+                        .create(&NewEndpoint { id, tenant: tenant.clone(), settings, keys, idempotency: None })
+                        .await?;
                 }
                 return Ok(answer);
             }

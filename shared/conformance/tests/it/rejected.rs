@@ -339,6 +339,12 @@ rejected! { breaks_endpoints:
     a_store_that_counts_before_it_creates = E::CountsBeforeItCreates => [
         "crowd::many_who_create_at_once_stay_within_the_limit",
     ];
+    a_store_of_endpoints_that_ignores_keys = E::IgnoresKeys => [
+        "change::requests_under_one_key_create_one_endpoint", "crowd::of_many_requests_under_one_key_one_creates",
+    ];
+    a_store_that_takes_any_request_under_a_key_for_the_same = E::TakesAnyRequestUnderAKeyForTheSame => [
+        "change::requests_under_one_key_create_one_endpoint",
+    ];
     a_store_that_lists_the_newest_first = E::ListsTheNewestFirst => [
         "change::a_list_is_in_order_of_id_and_goes_on_after_its_cursor",
     ];

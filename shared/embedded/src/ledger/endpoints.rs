@@ -3,15 +3,16 @@
 use super::{
     SqliteLedger,
     error::{corrupt, ledger_error},
+    keys,
 };
 use async_trait::async_trait;
 use haul_core::{
-    Tenant, Timestamp,
+    JobId, Tenant, Timestamp,
     endpoints::{
         Changed, Created, Delivered, Disabled, ENDPOINTS_MAX, Edit, Endpoint, EndpointId, EndpointSettings, Endpoints,
         Keyring, NewEndpoint,
     },
-    ledger::{LedgerError, Result},
+    ledger::{Accepted, LedgerError, Result},
 };
 use sqlx::SqliteConnection;
 use uuid::Uuid;
@@ -55,16 +56,42 @@ async fn find(conn: &mut SqliteConnection, tenant: &Tenant, id: EndpointId) -> R
 #[async_trait]
 impl Endpoints for SqliteLedger {
     async fn create(&self, new: &NewEndpoint) -> Result<Created> {
-        let now = self.clock.now().as_ms();
+        let clock_now = self.clock.now();
+        let now = clock_now.as_ms();
         let settings = new.settings.encode();
         let (tenant, id, keys) = (new.tenant.as_str(), new.id.0, new.keys.encode());
         let max = i64::try_from(ENDPOINTS_MAX).unwrap_or(i64::MAX);
         let mut tx = self.writer.begin().await?;
+        let made = find(&mut tx.conn, &new.tenant, new.id).await?;
+        if let Some(made) = made {
+            tx.leave().await?;
+            return Ok(Created::New(made));
+        }
+        if let Some(asked) = &new.idempotency {
+            let refusal = match keys::take_one(&mut tx.conn, tenant, asked, JobId(id), clock_now).await? {
+                Accepted::New => None,
+                Accepted::Replayed(earlier) => Some(Created::Replayed(EndpointId(earlier.0))),
+                Accepted::KeyReused => Some(Created::KeyReused),
+            };
+            if let Some(refusal) = refusal {
+                tx.leave().await?;
+                return Ok(refusal);
+            }
+        }
         let create = sqlx::query_file!("sql/endpoint_create.sql", tenant, id, settings, keys, now, max);
         create.execute(&mut tx.conn).await.map_err(ledger_error)?;
         let stored = find(&mut tx.conn, &new.tenant, new.id).await?;
-        tx.commit().await?;
-        Ok(stored.map_or(Created::TooMany, Created::New))
+        match stored {
+            Some(stored) => {
+                tx.commit().await?;
+                Ok(Created::New(stored))
+            }
+            // Its key is left free.
+            None => {
+                tx.leave().await?;
+                Ok(Created::TooMany)
+            }
+        }
     }
 
     async fn get(&self, tenant: &Tenant, id: EndpointId) -> Result<Option<Endpoint>> {

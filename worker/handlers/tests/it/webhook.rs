@@ -27,10 +27,10 @@ async fn endpoint_at(world: &World, url: &str, events: &[&str], keys: Keyring) -
     let events = events.iter().map(|wanted| wanted.parse().unwrap()).collect();
     let settings = EndpointSettings { url: url.to_owned(), description: String::new(), events };
     let id = EndpointId::new(&haul_core::Clock::new());
-    let new = NewEndpoint { id, tenant: Tenant::default(), settings, keys };
+    let new = NewEndpoint { id, tenant: Tenant::default(), settings, keys, idempotency: None };
     match world.ledger.create(&new).await.unwrap() {
         Created::New(endpoint) => endpoint,
-        Created::TooMany => unreachable!("there are few"),
+        refused => panic!("it is not created: {refused:?}"),
     }
 }
 

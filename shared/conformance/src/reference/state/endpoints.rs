@@ -1,8 +1,8 @@
 //! Endpoints, and what deliveries report of them.
 
-use super::State;
+use super::{State, StoredKey};
 use haul_core::{
-    Tenant, Timestamp,
+    JobId, Tenant, Timestamp,
     endpoints::{Changed, Created, Delivered, Disabled, ENDPOINTS_MAX, Edit, Endpoint, EndpointId, NewEndpoint},
 };
 
@@ -11,8 +11,21 @@ impl State {
         if let Some(known) = self.endpoint(&new.tenant, new.id) {
             return Created::New(known);
         }
+        let slot = new.idempotency.as_ref().map(|asked| ((new.tenant.clone(), asked.key.clone()), asked));
+        let known = slot.as_ref().and_then(|(slot, asked)| Some((self.keys.get(slot)?, asked)));
+        match known.filter(|(known, _)| known.expires_at > now) {
+            Some((known, asked)) if known.fingerprint == asked.fingerprint => {
+                return Created::Replayed(EndpointId(known.job.0));
+            }
+            Some(_) => return Created::KeyReused,
+            None => {}
+        }
         if self.list_endpoints(&new.tenant, None, usize::MAX).len() >= ENDPOINTS_MAX {
             return Created::TooMany;
+        }
+        if let Some((slot, asked)) = slot {
+            let expires_at = now.plus(asked.lifetime);
+            self.keys.insert(slot, StoredKey { fingerprint: asked.fingerprint, job: JobId(new.id.0), expires_at });
         }
         let endpoint = Endpoint {
             id: new.id,
