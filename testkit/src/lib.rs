@@ -10,13 +10,15 @@
 //! | [`http`] | an HTTP server that plays a third party, and a client |
 //! | [`net`] | a proxy that cuts, stalls and delays connections |
 //! | [`process`] | the `haul` binary itself |
-//! | [`provider`], [`smtp`] | a payment provider and a mail server (from `haul-parties`, which `haul demo` uses, too) |
+//! | [`provider`], [`receiver`], [`smtp`] | a payment provider, a receiver of webhooks and a mail server (from `haul-parties`, which `haul demo` uses, too) |
+//! | [`secret`], [`logs`] | nothing: secrets that are found wherever they show, and where what processes write is kept to be searched |
 //! | [`wait`] | nothing: it waits for what comes true |
 //!
 //! This crate knows no other crate of Haul but `haul-parties`, which knows none, and speaks to databases through their
 //! own command-line clients, so that nothing is tested with itself.
 
 pub mod http;
+pub mod logs;
 pub mod net;
 pub mod place;
 pub mod postgres;
@@ -25,5 +27,5 @@ pub mod redis;
 mod supervised;
 pub mod wait;
 
-pub use haul_parties::{provider, smtp};
+pub use haul_parties::{provider, receiver, secret, smtp};
 pub use supervised::Exit;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::time::Instant;
 
 use crate::http::Client;
+use crate::logs;
 use crate::place;
 use crate::supervised::{Exit, Spec, Supervised};
 
@@ -106,6 +107,7 @@ impl Command {
         let line = self.command_line(&self.environment)?;
         let output = place::client("env").args(&line[1..]).output().context("it did not start")?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        logs::keep("command", &output.stderr)?;
         Ok(Finished { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }
 
@@ -260,8 +262,9 @@ mod tests {
 
     #[test]
     fn a_process_sees_its_own_settings_and_can_be_killed_and_started_again() {
-        let script = "echo listen=$HAUL_LISTEN queue=$HAUL_QUEUE; exec sleep 60";
-        let mut process = program("/bin/sh", &["-c", script]).env("HAUL_QUEUE", "q").spawn().expect("spawn");
+        let script =
+            format!("echo {CANARY}; echo listen=$HAUL_LISTEN queue=$HAUL_QUEUE; exec sleep 60", CANARY = logs::CANARY);
+        let mut process = program("/bin/sh", &["-c", &script]).env("HAUL_QUEUE", "q").spawn().expect("spawn");
         let limit = Duration::from_secs(10);
         let line = process.wait_output("listen=", limit).expect("a line");
         assert_eq!(line, format!("listen={} queue=q", process.url().trim_start_matches("http://")));

@@ -8,6 +8,7 @@
 //! It will not restart anything by itself.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+use crate::logs;
 
 const SCRIPT: &str = include_str!("supervisor.sh");
 const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -129,8 +132,8 @@ impl Supervised {
         let orders = supervisor.stdin.take();
         let stdout = supervisor.stdout.take().context("no pipe")?;
         let output = Arc::new(Output::default());
-        let writer = Arc::clone(&output);
-        std::thread::spawn(move || read_lines(BufReader::new(stdout), &writer));
+        let (writer, log) = (Arc::clone(&output), logs::file(&spec.name)?);
+        std::thread::spawn(move || read_lines(BufReader::new(stdout), &writer, log));
         Ok(Self { name: spec.name, directory: spec.directory, orders, supervisor, output })
     }
 
@@ -253,13 +256,19 @@ impl Drop for Supervised {
     }
 }
 
-fn read_lines(mut from: impl BufRead, to: &Output) {
+fn read_lines(mut from: impl BufRead, to: &Output, mut log: Option<File>) {
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
         match from.read_until(b'\n', &mut bytes) {
             Ok(0) | Err(_) => break,
-            Ok(_) => to.push(String::from_utf8_lossy(&bytes).trim_end().to_owned()),
+            Ok(_) => {
+                if let Some(Err(error)) = log.as_mut().map(|log| log.write_all(&bytes)) {
+                    eprintln!("what a process writes is no longer kept: {error}");
+                    log = None;
+                }
+                to.push(String::from_utf8_lossy(&bytes).trim_end().to_owned());
+            }
         }
     }
     to.lock().closed = true;

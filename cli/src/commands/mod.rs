@@ -5,6 +5,8 @@ mod audit;
 mod cancel;
 mod config;
 mod demo;
+mod endpoints;
+mod events;
 mod get;
 mod health;
 mod ls;
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Rerun(rerun::Rerun),
     Queues(queues::Queues),
     Schedules(schedules::Schedules),
+    Endpoints(endpoints::Endpoints),
+    Events(events::Events),
     Audit(audit::Audit),
     Health(health::Health),
 }
@@ -62,6 +66,8 @@ impl Command {
             Self::Rerun(rerun) => rerun.run().await,
             Self::Queues(queues) => queues.run().await,
             Self::Schedules(schedules) => schedules.run().await,
+            Self::Endpoints(endpoints) => endpoints.run().await,
+            Self::Events(events) => events.run().await,
             Self::Audit(audit) => audit.run().await,
             Self::Health(health) => health.run().await,
         }

@@ -97,15 +97,10 @@ struct Accepted {
 impl Submit {
     /// Submits it and prints its id, or its end.
     pub(crate) async fn run(self) -> anyhow::Result<Exit> {
-        let text = read_payload(&self.payload)?;
-        let payload: &RawValue = serde_json::from_str(&text).map_err(|error| {
-            usage(format!(
-                "the payload is not JSON: {error}\n  hint: quote it for the shell: '{{\"hello\": \"world\"}}'"
-            ))
-        })?;
+        let payload = parse_payload("payload", &self.payload)?;
         let body = serde_json::to_vec(&Body {
             kind: &self.kind,
-            payload,
+            payload: &payload,
             queue: self.queue.as_deref(),
             priority: self.priority,
             delay: self.delay,
@@ -133,7 +128,14 @@ impl Submit {
     }
 }
 
-fn read_payload(given: &str) -> anyhow::Result<String> {
+/// JSON as it was given: as it is, in a file, or on standard input. `what` names it where it is refused.
+pub(crate) fn parse_payload(what: &str, given: &str) -> anyhow::Result<Box<RawValue>> {
+    serde_json::from_str(&read_payload(what, given)?).map_err(|error| {
+        usage(format!("the {what} is not JSON: {error}\n  hint: quote it for the shell: '{{\"hello\": \"world\"}}'"))
+    })
+}
+
+fn read_payload(what: &str, given: &str) -> anyhow::Result<String> {
     if given == "-" {
         let mut text = String::new();
         stdin().take(INPUT_BYTES_MAX).read_to_string(&mut text)?;
@@ -141,7 +143,7 @@ fn read_payload(given: &str) -> anyhow::Result<String> {
     }
     match given.strip_prefix('@') {
         Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| usage(format!("the payload's file {path} cannot be read: {error}"))),
+            .map_err(|error| usage(format!("the file {path} with the {what} cannot be read: {error}"))),
         None => Ok(given.to_owned()),
     }
 }

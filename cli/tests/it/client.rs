@@ -1,6 +1,9 @@
 //! The commands that talk to a running Haul.
 
-use haul_testkit::process::{Finished, Haul, haul};
+use haul_testkit::{
+    process::{Finished, Haul, haul},
+    secret::MARK,
+};
 use serde_json::Value;
 
 fn run(up: &Haul, arguments: &[&str]) -> Finished {
@@ -83,13 +86,13 @@ async fn a_job_that_does_not_succeed_shows_in_the_exit_code() {
 
 #[tokio::test]
 async fn with_a_key_every_command_needs_it() {
-    let up = haul(&["up"]).env("HAUL_ADMIN_KEY", "hush-hush").start().await.expect("up");
+    let up = haul(&["up"]).env("HAUL_ADMIN_KEY", MARK).start().await.expect("up");
     let without = run(&up, &["ls"]);
     assert_eq!(without.code, Some(3), "{without:?}");
     assert!(without.stderr.contains("HAUL_API_KEY"), "{}", without.stderr);
-    let with = haul(&["ls"]).env("HAUL_URL", up.url()).env("HAUL_API_KEY", "hush-hush").run().expect("ls");
+    let with = haul(&["ls"]).env("HAUL_URL", up.url()).env("HAUL_API_KEY", MARK).run().expect("ls");
     assert_eq!(with.code, Some(0), "{with:?}");
-    assert!(up.output().iter().all(|line| !line.contains("hush-hush")), "the key is never shown");
+    assert!(up.output().iter().all(|line| !line.contains(MARK)), "the key is never shown");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What is refused before anything starts, and with which words.
 
-use haul_testkit::process::{Command, Finished, haul};
+use haul_testkit::{
+    process::{Command, Finished, haul},
+    secret::MARK,
+};
 use std::time::Duration;
 
 fn refused(command: Command, words: &[&str]) -> Finished {
@@ -54,11 +57,10 @@ async fn an_unknown_variable_is_a_warning() {
 
 #[test]
 fn the_printed_settings_are_a_file_that_is_accepted_and_hold_no_secret() {
-    let printed =
-        haul(&["config"]).env("HAUL_ADMIN_KEY", "hush-hush").env("HAUL_WORKER_LEASE", "10s").run().expect("config");
+    let printed = haul(&["config"]).env("HAUL_ADMIN_KEY", MARK).env("HAUL_WORKER_LEASE", "10s").run().expect("config");
     assert_eq!(printed.code, Some(0), "{printed:?}");
     assert!(printed.stdout.contains("\nlease = \"10s\"\n"), "{}", printed.stdout);
-    assert!(!printed.stdout.contains("hush-hush"));
+    assert!(!printed.stdout.contains(MARK));
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("haul.toml").display().to_string();
     std::fs::write(&file, &printed.stdout).expect("a file");

@@ -9,10 +9,12 @@
 //! | [`provider`] | a payment provider with Stripe's API |
 //! | [`receiver`] | whoever is told of events by webhook |
 //! | [`smtp`] | a mail server |
+//! | [`secret`] | nothing: secrets that are found wherever they show |
 
 mod chance;
 pub mod provider;
 pub mod receiver;
+pub mod secret;
 pub mod smtp;
 #[cfg(feature = "tls")]
 mod tls;

@@ -48,7 +48,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            secret_key: "a-key-for-tests".to_owned(),
+            secret_key: crate::secret::marked("provider"),
             key_window: Duration::from_secs(24 * 3_600),
             search_lag: Duration::ZERO,
             weather: Weather::fair(),
