@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod deployment;
 mod faults;
+mod leaks;
 mod run;
 mod sqlx;
 mod test;

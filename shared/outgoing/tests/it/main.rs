@@ -7,4 +7,5 @@ mod calls;
 mod forbidden;
 mod names;
 mod redirects;
+mod tls;
 mod world;

@@ -70,6 +70,7 @@ async fn a_message_arrives_whole_with_its_attachments() {
 
 #[tokio::test]
 async fn over_tls_the_server_is_verified_and_logged_in_to() {
+    const WRONG: &str = "MarkedAsSecret-but-another";
     for (theirs, ours) in [(Protection::StartTls, MailProtection::StartTls), (Protection::Tls, MailProtection::Tls)] {
         let password = crate::secrets::PLANTED;
         let login = Some(("haul".to_owned(), password.to_owned()));
@@ -99,12 +100,12 @@ async fn over_tls_the_server_is_verified_and_logged_in_to() {
         world.end().await;
 
         // A wrong password is the operator's to mend: the job is not given up at once.
-        let world = World::with(config, secrets("another-password")).await;
+        let world = World::with(config, secrets(WRONG)).await;
         let id = world.submit("email.send", &letter(), quick(2)).await;
         let (attempt, reason) = world.died(id).await;
         assert_eq!((attempt, reason.contains("email.password")), (2, true), "{reason}");
         let error = world.outcome(id).await.error;
-        assert!(!format!("{error:?}").contains("another-password"), "{error:?}");
+        assert!(!format!("{error:?}").contains(WRONG), "{error:?}");
         world.end().await;
     }
 }

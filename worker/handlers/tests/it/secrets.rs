@@ -2,7 +2,10 @@
 
 use crate::world::{World, config, quick};
 use haul_handlers::Secrets;
-use haul_testkit::http::{Reply, Request, Sink};
+use haul_testkit::{
+    http::{Reply, Request, Sink},
+    secret::MARK,
+};
 use serde_json::json;
 use std::{
     io::{self, Write},
@@ -10,7 +13,8 @@ use std::{
 };
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
-pub(crate) const PLANTED: &str = "planted-Secret/+\"4711";
+/// Holds the mark, and characters that are written otherwise in JSON, in URLs and in base64.
+pub(crate) const PLANTED: &str = "MarkedAsSecret/+\"4711";
 
 /// Everything that this process logs, of all tests.
 #[derive(Clone, Default)]
@@ -45,6 +49,7 @@ fn echo(request: &Request) -> Reply {
 
 #[tokio::test]
 async fn a_secret_shows_in_no_result_no_error_and_no_log() {
+    assert!(PLANTED.contains(MARK));
     let log = Log::default();
     tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(log.clone()).init();
     let server = Sink::answering(echo).await.unwrap();
@@ -75,7 +80,7 @@ async fn a_secret_shows_in_no_result_no_error_and_no_log() {
     assert!(logged.lines().count() > 20, "only this was logged: {logged}");
     assert!(told.matches("[redacted]").count() >= 8, "{told}");
     for shown in [&told, &logged] {
-        for form in [PLANTED, "planted-Secret", "planted-Sec"] {
+        for form in [PLANTED, MARK, "MarkedAsSec"] {
             assert!(!shown.contains(form), "{form} shows in {shown}");
         }
     }
