@@ -208,6 +208,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    type Spoil = fn(&mut Verdict);
+
     fn well() -> Verdict {
         let letters = || BTreeSet::from([("a".to_owned(), 1)]);
         Verdict {
@@ -230,7 +232,7 @@ mod tests {
     #[test]
     fn whatever_does_not_agree_is_said() {
         assert_eq!(well().disagreements(), Vec::<String>::new());
-        let wrong: [(fn(&mut Verdict), &str); 9] = [
+        let wrong: [(Spoil, &str); 9] = [
             (|it| it.currencies = BTreeMap::from([("EUR".to_owned(), (1_051, 1_050))]), "they differ by 0.01 EUR"),
             (|it| it.currencies = BTreeMap::new(), "nothing was paid"),
             (|it| it.applied_twice = 1, "applied twice"),
