@@ -5,11 +5,7 @@
 
 use haul_core::{
     config::{LogConfig, LogFormat},
-    telemetry::{
-        ATTEMPTS_TOTAL, COMMIT_ROWS, COMMIT_SECONDS, CRASHES_TOTAL, HTTP_REQUESTS_TOTAL, JOBS_ACCEPTED_TOTAL,
-        REBUILDS_TOTAL, REPAIRED_TICKETS_TOTAL, RUN_SECONDS, STALE_RECORDS_TOTAL, SUSPECTS_RUNNING, WAIT_SECONDS,
-        WORKER_SLOTS_BUSY,
-    },
+    telemetry::{self, Form, Unit},
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{
@@ -25,12 +21,6 @@ compile_error!("the feature `broken` is for `cargo xtask faults --broken`, and n
 
 /// How often what histograms have gathered is folded into their buckets.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
-
-/// From due to start, and from start to end: from half a millisecond to an hour.
-const SECONDS: [f64; 15] =
-    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0];
-const COMMIT_SECONDS_BOUNDS: [f64; 11] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
-const COMMIT_ROWS_BOUNDS: [f64; 9] = [1.0, 5.0, 20.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0];
 
 /// Why logs or metrics could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -79,16 +69,12 @@ impl Metrics {
         if let Some(started) = METRICS.get() {
             return Ok(started.clone());
         }
-        let buckets = [
-            (WAIT_SECONDS, &SECONDS[..]),
-            (RUN_SECONDS, &SECONDS[..]),
-            (COMMIT_SECONDS, &COMMIT_SECONDS_BOUNDS[..]),
-            (COMMIT_ROWS, &COMMIT_ROWS_BOUNDS[..]),
-        ];
         let mut builder = PrometheusBuilder::new();
-        for (name, bounds) in buckets {
-            let name = Matcher::Full(name.to_owned());
-            builder = builder.set_buckets_for_metric(name, bounds).map_err(TelemetryError::Recorder)?;
+        for metric in telemetry::METRICS {
+            if let Form::Histogram(bounds) = metric.form {
+                let name = Matcher::Full(metric.name.to_owned());
+                builder = builder.set_buckets_for_metric(name, bounds).map_err(TelemetryError::Recorder)?;
+            }
         }
         let handle = match builder.install_recorder() {
             Ok(handle) => Some(handle),
@@ -121,27 +107,16 @@ impl Metrics {
 
 /// The help texts of `/metrics`.
 fn describe() {
-    let counters = [
-        (JOBS_ACCEPTED_TOTAL, "Jobs accepted."),
-        (ATTEMPTS_TOTAL, "Attempts ended, by how they ended."),
-        (CRASHES_TOTAL, "Handlers that were seen to crash the process that they ran alone in."),
-        (STALE_RECORDS_TOTAL, "Outcomes and failures that came too late and were not written."),
-        (REPAIRED_TICKETS_TOTAL, "Tickets that repair put into the dispatch, by cause."),
-        (REBUILDS_TOTAL, "Rebuilds of a queue that were finished."),
-        (HTTP_REQUESTS_TOTAL, "HTTP requests answered, by route and status."),
-    ];
-    let histograms = [
-        (WAIT_SECONDS, "From due to the start of the attempt, in seconds."),
-        (RUN_SECONDS, "From the start of the attempt to its end, in seconds."),
-        (COMMIT_ROWS, "Rows per group commit."),
-        (COMMIT_SECONDS, "Duration of a group commit, in seconds."),
-    ];
-    for (name, text) in counters {
-        metrics::describe_counter!(name, text);
+    for metric in telemetry::METRICS {
+        let unit = match metric.unit {
+            Unit::Count | Unit::Bool => metrics::Unit::Count,
+            Unit::Seconds | Unit::UnixSeconds => metrics::Unit::Seconds,
+            Unit::Bytes => metrics::Unit::Bytes,
+        };
+        match metric.form {
+            Form::Counter => metrics::describe_counter!(metric.name, unit, metric.help),
+            Form::Gauge => metrics::describe_gauge!(metric.name, unit, metric.help),
+            Form::Histogram(_) => metrics::describe_histogram!(metric.name, unit, metric.help),
+        }
     }
-    for (name, text) in histograms {
-        metrics::describe_histogram!(name, text);
-    }
-    metrics::describe_gauge!(SUSPECTS_RUNNING, "Suspects that this worker runs, each alone in a process.");
-    metrics::describe_gauge!(WORKER_SLOTS_BUSY, "Slots of this worker in use.");
 }
