@@ -8,6 +8,7 @@ use crate::{
     gate::Complaints,
     headers,
     intake::Intake,
+    labels::Requests,
     problem::{Problem, ProblemType},
     routes::payments::webhook::WebhookSecret,
     tickets::{Removals, Tickets},
@@ -16,7 +17,7 @@ use crate::{
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use haul_core::{
-    Books, Clock, Dispatch, Endpoints, IdMint, JobId, Kind, Ledger, ProcessId, QueueRef, Readiness, Schedules,
+    Books, Clock, Dispatch, Endpoints, Fleet, IdMint, JobId, Kind, Ledger, ProcessId, QueueRef, Readiness, Schedules,
     Statistics, Tenant, Timestamp, audit::Audit, config::Config, outcome::JobRecord,
 };
 use http::HeaderValue;
@@ -36,6 +37,7 @@ const BULK_REQUESTS_MAX: usize = 32;
 pub(crate) struct App {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) books: Arc<dyn Books>,
+    pub(crate) fleet: Arc<dyn Fleet>,
     pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) schedules: Arc<dyn Schedules>,
     pub(crate) endpoints: Arc<dyn Endpoints>,
@@ -63,6 +65,7 @@ pub(crate) struct App {
     pub(crate) readiness: Readiness,
     pub(crate) render_metrics: crate::RenderMetrics,
     pub(crate) complaints: Complaints,
+    pub(crate) requests: Requests,
 }
 
 /// Bounds of requests.

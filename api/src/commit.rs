@@ -12,7 +12,6 @@ mod broken;
 use crate::{
     draft::Draft,
     intake::{Admitted, Entry, Verdict},
-    labels::Accepted as AcceptedCounter,
     problem::{Problem, ProblemType},
     receipts::Receipts,
     tickets::{Handover, Tickets},
@@ -22,7 +21,7 @@ use haul_core::{
     IdMint, Ledger, ProcessId, Tenant,
     dispatch::Ticket,
     ledger::{Accepted, BatchAccepted, Idempotency, LedgerError, NewJob},
-    telemetry,
+    telemetry::{self, AcceptedMeter},
 };
 use std::{
     panic::AssertUnwindSafe,
@@ -105,7 +104,7 @@ pub(crate) struct Committer {
     pub(crate) tenant: Tenant,
     pub(crate) tickets: Tickets,
     pub(crate) receipts: Arc<Receipts>,
-    pub(crate) accepted: AcceptedCounter,
+    pub(crate) accepted: AcceptedMeter,
     /// Whether the last batch, of any lane, ran out of tries.
     pub(crate) is_down: Arc<AtomicBool>,
 }
@@ -234,7 +233,7 @@ impl Committer {
                 Accepted::KeyReused => Err(Rejection::KeyReused),
             });
         }
-        self.accepted.count(&tickets);
+        self.accepted.count(tickets.iter().map(|(queue, ticket)| (&queue.queue, &ticket.kind)));
         if let Some(receipt) = accepted.receipt {
             let oldest = tickets.iter().map(|(_, ticket)| ticket.id.created_at()).min();
             let is_late = oldest.is_some_and(|oldest| self.mint.clock().now().since(oldest) > ID_AGE_MAX);

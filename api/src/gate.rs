@@ -8,7 +8,7 @@
 
 use crate::{
     app::{App, RequestId},
-    headers, labels,
+    headers,
     problem::{Problem, ProblemType},
     routes::payments,
 };
@@ -29,6 +29,8 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
     let id = RequestId(headers::request_id(request.headers()));
     request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let (method, began) = (request.method().clone(), Instant::now());
+    let waits = request.uri().query().is_some_and(|query| query.split('&').any(|part| part.starts_with("wait=")));
     let has_body = !request.body().is_end_stream();
     let response = match admit(&app, &request) {
         Ok(()) => run(&app, request, next).await,
@@ -36,7 +38,8 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
     };
     let mut response = write_problem(&app, response, &id, route.as_ref(), has_body);
     response.headers_mut().insert(headers::REQUEST_ID, id.0);
-    labels::count_request(route.as_ref().map_or("none", MatchedPath::as_str), response.status());
+    let took = (!waits).then(|| began.elapsed());
+    app.requests.count(route.as_ref().map(MatchedPath::as_str), &method, response.status(), took);
     response
 }
 

@@ -1,54 +1,68 @@
-//! Counters whose labels come from clients: bounded, so that nobody can flood the metrics with names.
-//!
-//! The first [`PAIRS_MAX`] pairs of queue and kind get a series of their own; all others share one, named `other`.
+//! What is counted of requests. Handles are looked up once per route, method and status.
 
-use haul_core::{Kind, Queue, QueueRef, dispatch::Ticket, telemetry};
-use metrics::Counter;
+use haul_core::telemetry::{
+    self,
+    cap::{OTHER, ROUTES_MAX},
+};
+use http::{Method, StatusCode};
+use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, time::Duration};
 
-/// Series of their own.
-const PAIRS_MAX: usize = 500;
-const OTHER: &str = "other";
+/// The route of what no route matched.
+const NO_ROUTE: &str = "none";
 
-/// Counts accepted jobs. Clones share the series.
-#[derive(Clone, Default)]
-pub(crate) struct Accepted {
-    series: Arc<RwLock<HashMap<(Queue, Kind), Counter>>>,
+/// Counts answered requests.
+#[derive(Default)]
+pub(crate) struct Requests(RwLock<HashMap<Box<str>, Route>>);
+
+/// What is counted of a route, by method and status.
+type Route = HashMap<(&'static str, StatusCode), Series>;
+
+#[derive(Clone)]
+struct Series {
+    answered: Counter,
+    seconds: Histogram,
 }
 
-impl Accepted {
-    /// Counts the jobs behind these tickets.
-    pub(crate) fn count(&self, tickets: &[(QueueRef, Ticket)]) {
-        let mut rest = tickets;
-        while let Some((queue, ticket)) = rest.first() {
-            let is_same = |(q, t): &(QueueRef, Ticket)| q.queue == queue.queue && t.kind == ticket.kind;
-            let run = rest.iter().position(|next| !is_same(next)).unwrap_or(rest.len());
-            self.counter(&queue.queue, &ticket.kind).increment(run as u64);
-            rest = &rest[run..];
+impl Requests {
+    /// Counts one. `took` is how long it took, unless it waited because it was asked to.
+    pub(crate) fn count(&self, route: Option<&str>, method: &Method, status: StatusCode, took: Option<Duration>) {
+        let (route, method) = (route.unwrap_or(NO_ROUTE), word(method));
+        let series = self.series(route, method, status);
+        series.answered.increment(1);
+        if let Some(took) = took {
+            series.seconds.record(took);
         }
     }
 
-    fn counter(&self, queue: &Queue, kind: &Kind) -> Counter {
-        let pair = (queue.clone(), kind.clone());
-        if let Some(counter) = self.series.read().get(&pair) {
-            return counter.clone();
+    fn series(&self, route: &str, method: &'static str, status: StatusCode) -> Series {
+        if let Some(series) = self.0.read().get(route).and_then(|route| route.get(&(method, status))) {
+            return series.clone();
         }
-        let mut series = self.series.write();
-        if series.len() >= PAIRS_MAX {
-            return metrics::counter!(telemetry::JOBS_ACCEPTED_TOTAL, "queue" => OTHER, "kind" => OTHER);
-        }
-        let labels = [("queue", queue.to_string()), ("kind", kind.to_string())];
-        series.entry(pair).or_insert_with(|| metrics::counter!(telemetry::JOBS_ACCEPTED_TOTAL, &labels)).clone()
+        let mut routes = self.0.write();
+        let is_known = routes.contains_key(route) || routes.len() < ROUTES_MAX;
+        let route = if is_known { route } else { OTHER };
+        let labels = [("route", route.to_owned()), ("method", method.to_owned())];
+        let seconds = metrics::histogram!(telemetry::HTTP_REQUEST_SECONDS, &labels);
+        let [route_label, method_label] = labels;
+        let labels = [route_label, method_label, ("status", status.as_str().to_owned())];
+        let series = Series { answered: metrics::counter!(telemetry::HTTP_REQUESTS_TOTAL, &labels), seconds };
+        routes.entry(route.into()).or_default().insert((method, status), series.clone());
+        series
     }
 }
 
-/// Counts an answered request.
-pub(crate) fn count_request(route: &str, status: http::StatusCode) {
-    metrics::counter!(
-        telemetry::HTTP_REQUESTS_TOTAL,
-        "route" => route.to_owned(),
-        "status" => status.as_str().to_owned()
-    )
-    .increment(1);
+/// Anybody may make up a method.
+fn word(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => OTHER,
+    }
 }

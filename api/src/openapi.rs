@@ -19,6 +19,7 @@ use utoipa::{OpenApi, ToSchema, openapi};
         (name = "jobs", description = "Submit jobs, look at them, cancel them, run them again."),
         (name = "payments", description = "Payments: charged, captured and refunded once at a provider."),
         (name = "queues", description = "Where jobs wait."),
+        (name = "workers", description = "Who is alive to run them."),
         (name = "schedules", description = "Jobs that are accepted again and again, by the clock."),
         (name = "webhooks", description = "Endpoints, and the events that are delivered to them (Standard Webhooks)."),
         (name = "ops", description = "Probes and metrics, which need no key, and the audit, which does."),

@@ -5,7 +5,7 @@ use crate::{
     gate::gate,
     openapi, ops,
     problem::{Problem, ProblemBody, ProblemType},
-    routes::{audit, endpoints, events, jobs, payments, problem, queues, schedules},
+    routes::{audit, endpoints, events, jobs, payments, problem, queues, schedules, workers},
 };
 use axum::{
     Router,
@@ -52,6 +52,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(endpoints::replay::replay))
         .routes(routes!(endpoints::deliveries::deliveries))
         .routes(routes!(events::submit))
+        .routes(routes!(workers::list))
         .routes(routes!(audit::audit))
         .routes(routes!(healthz))
         .routes(routes!(readyz))

@@ -8,6 +8,7 @@ pub(crate) mod payments;
 pub(crate) mod problem;
 pub(crate) mod queues;
 pub(crate) mod schedules;
+pub(crate) mod workers;
 
 use crate::problem::{Problem, ProblemType};
 use axum::{

@@ -19,7 +19,7 @@ use crate::{
     watch::Watch,
 };
 use haul_core::{
-    Books, Dispatch, Endpoints, IdMint, Ledger, ProcessId, Readiness, Schedules, Statistics, Tenant,
+    Books, Dispatch, Endpoints, Fleet, IdMint, Ledger, ProcessId, Readiness, Schedules, Statistics, Tenant,
     audit::Audit,
     config::{ApiConfig, Config},
 };
@@ -48,6 +48,8 @@ pub struct ApiDeps<'a> {
     pub statistics: Arc<dyn Statistics>,
     /// The payments beside it.
     pub books: Arc<dyn Books>,
+    /// Which processes are alive.
+    pub fleet: Arc<dyn Fleet>,
     /// The hint.
     pub dispatch: Arc<dyn Dispatch>,
     /// Compares the two, on demand.
@@ -74,6 +76,7 @@ pub struct Api {
     statistics: Arc<dyn Statistics>,
     webhook_secret: Option<WebhookSecret>,
     books: Arc<dyn Books>,
+    fleet: Arc<dyn Fleet>,
     dispatch: Arc<dyn Dispatch>,
     audit: Arc<dyn Audit>,
     mint: Arc<IdMint>,
@@ -97,6 +100,7 @@ impl Api {
             endpoints,
             statistics,
             books,
+            fleet,
             dispatch,
             audit,
             mint,
@@ -113,6 +117,7 @@ impl Api {
             statistics,
             webhook_secret: None,
             books,
+            fleet,
             dispatch,
             audit,
             mint,
@@ -171,6 +176,7 @@ impl Api {
             statistics: self.statistics,
             webhook_secret: self.webhook_secret,
             books: self.books,
+            fleet: self.fleet,
             dispatch: self.dispatch,
             audit: self.audit,
             clock: self.mint.clock().clone(),
@@ -189,6 +195,7 @@ impl Api {
             readiness: self.readiness.clone(),
             render_metrics: self.render_metrics,
             complaints: Default::default(),
+            requests: Default::default(),
         });
         let watching = app.clone();
         let ledger = self.ledger;

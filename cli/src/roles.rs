@@ -136,6 +136,7 @@ fn api(
         endpoints: doors.endpoints(),
         statistics: doors.statistics(),
         books: doors.books(),
+        fleet: doors.fleet(),
         dispatch: doors.dispatch(),
         audit: Arc::new(auditor),
         mint: doors.mint().clone(),

@@ -1,10 +1,9 @@
 //! Batches: steps that are taken in one transaction, and what becomes of them.
 
-use crate::plan::Planned;
+use crate::{meters::Meters, plan::Planned};
 use haul_core::{
     Timestamp,
     schedules::{Due, Step, Stepped},
-    telemetry,
 };
 
 /// What became of steps.
@@ -48,9 +47,8 @@ impl Batch {
     }
 
     /// Counts what was taken.
-    pub(crate) fn count(&self, answers: &[Stepped], now: Timestamp, then: Timestamp) -> Tally {
+    pub(crate) fn count(&self, answers: &[Stepped], now: Timestamp, then: Timestamp, meters: &Meters) -> Tally {
         let (mut tally, mut passed) = (Tally::default(), 0);
-        let lag = metrics::histogram!(telemetry::SCHEDULE_LAG_SECONDS);
         for ((due, passes), (step, answer)) in self.due.iter().zip(self.steps.iter().zip(answers)) {
             match answer {
                 Stepped::Stale => tally.stale += 1,
@@ -59,14 +57,15 @@ impl Batch {
                     tally.fired += step.jobs.len();
                     passed += passes;
                     if !step.jobs.is_empty() {
-                        lag.record(then.max(now).since(due.position.next_at.unwrap_or(now)).as_secs_f64());
+                        meters.accepted.count(step.jobs.iter().map(|new| (&new.queue, &new.kind)));
+                        meters.lag.record(then.max(now).since(due.position.next_at.unwrap_or(now)).as_secs_f64());
                     }
                 }
             }
         }
-        metrics::counter!(telemetry::TICKS_TOTAL, "end" => "fired").increment(tally.fired as u64);
-        metrics::counter!(telemetry::TICKS_TOTAL, "end" => "passed").increment(passed as u64);
-        metrics::counter!(telemetry::STALE_STEPS_TOTAL).increment(tally.stale as u64);
+        meters.fired.increment(tally.fired as u64);
+        meters.passed.increment(passed as u64);
+        meters.stale.increment(tally.stale as u64);
         tally
     }
 

@@ -4,6 +4,7 @@ use crate::{
     batch::{Batch, Halved, Tally},
     cache::{Cache, Read},
     courier::{Counter, courier},
+    meters::Meters,
     plan::{Planned, plan, put_off},
     receipts::Receipts,
 };
@@ -11,7 +12,6 @@ use haul_core::{
     Dispatch, IdMint, JobId, Ledger, ProcessId, Schedules, Timestamp,
     ledger::{LedgerError, ReceiptId, Result},
     schedules::{Agenda, Due, ScheduleId, Step, Stepped},
-    telemetry,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -64,6 +64,7 @@ pub struct Scheduler {
     deps: SchedulerDeps,
     cache: Cache,
     receipts: Arc<Receipts>,
+    meters: Meters,
     /// So many of those that are due are left to other schedulers, which begin with the longest overdue.
     aside: AtomicUsize,
 }
@@ -82,7 +83,13 @@ pub struct Turn {
 impl Scheduler {
     /// A scheduler that does nothing yet.
     pub fn new(deps: SchedulerDeps) -> Self {
-        Self { deps, cache: Cache::default(), receipts: Arc::default(), aside: AtomicUsize::new(0) }
+        Self {
+            deps,
+            cache: Cache::default(),
+            receipts: Arc::default(),
+            meters: Meters::new(),
+            aside: AtomicUsize::new(0),
+        }
     }
 
     /// Fires what is due until `stop`. A step that is under way is ended first.
@@ -220,7 +227,13 @@ impl Scheduler {
             },
             Err(problem) => problem.to_string(),
         };
-        Planned { step: problem_step(due, now, &problem), passed: 0 }
+        Planned { step: self.problem_step(due, now, &problem), passed: 0 }
+    }
+
+    fn problem_step(&self, due: &Due, now: Timestamp, problem: &str) -> Step {
+        tracing::warn!(schedule = %due.id, "a schedule cannot fire: {problem}");
+        self.meters.problems.increment(1);
+        put_off(due, now, problem)
     }
 
     /// Has steps taken. Gives what became of them.
@@ -235,7 +248,7 @@ impl Scheduler {
                 continue;
             }
             match self.fire_patiently(&batch.steps, counter, stop).await {
-                Ok(taken) => tally.add(batch.count(&taken, now, self.deps.mint.clock().now())),
+                Ok(taken) => tally.add(batch.count(&taken, now, self.deps.mint.clock().now(), &self.meters)),
                 Err(error) if error.is_transient() => {
                     tracing::debug!(error = &error as &dyn std::error::Error, "steps are given up: the process ends");
                     return tally;
@@ -248,7 +261,7 @@ impl Scheduler {
                             _ => "the ledger refuses its job".to_owned(),
                         };
                         let mut put_off = Batch::default();
-                        put_off.push(due.clone(), Planned { step: problem_step(&due, now, &problem), passed: 0 });
+                        put_off.push(due.clone(), Planned { step: self.problem_step(&due, now, &problem), passed: 0 });
                         stack.push(put_off);
                     }
                     Halved::One(due, _) => tracing::error!(
@@ -326,10 +339,4 @@ fn step_aside(aside: usize, count: usize, tally: &Tally) -> usize {
     } else {
         aside
     }
-}
-
-fn problem_step(due: &Due, now: Timestamp, problem: &str) -> Step {
-    tracing::warn!(schedule = %due.id, "a schedule cannot fire: {problem}");
-    metrics::counter!(telemetry::SCHEDULE_PROBLEMS_TOTAL).increment(1);
-    put_off(due, now, problem)
 }

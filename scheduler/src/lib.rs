@@ -15,6 +15,7 @@ mod batch;
 mod cache;
 mod courier;
 mod engine;
+mod meters;
 mod plan;
 mod receipts;
 

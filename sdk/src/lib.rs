@@ -28,6 +28,8 @@
 mod chain;
 mod connect;
 pub mod doors;
+mod lookout;
+mod metered;
 pub mod plan;
 pub mod process;
 pub mod scheduler;

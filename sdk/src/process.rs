@@ -8,17 +8,25 @@
 use crate::{
     chain::chain,
     doors::Doors,
+    lookout::Lookout,
     plan::Plan,
     settings::Settings,
     signals,
     stores::{OpenError, Stores, Watch},
-    telemetry::{Metrics, TelemetryError, start_logging},
+    telemetry::{Metrics, Page, TelemetryError, start_logging},
     tls,
-    upkeep::Upkeep,
+    upkeep::{Tell, Upkeep},
 };
-use haul_core::{ProcessId, Readiness, ledger::ProcessInfo};
+use haul_core::{
+    ProcessId, Readiness,
+    config::WorkerConfig,
+    fleet::{About, Report, Work},
+    ledger::PoolUse,
+    telemetry,
+};
 use haul_handlers::EquipmentError;
 use haul_worker::{BuildError, ServeError};
+use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     error::Error,
@@ -26,6 +34,10 @@ use std::{
     io,
     net::SocketAddr,
     pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{
@@ -35,6 +47,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+/// The version of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long upkeep and the ops listener may take to end, after the last role has.
 const LAST_BREATH: Duration = Duration::from_secs(5);
 
@@ -99,7 +113,10 @@ impl Role {
 
 /// What surrounds the roles of a process.
 pub struct Process {
-    info: ProcessInfo,
+    id: ProcessId,
+    role: String,
+    about: Arc<Mutex<About>>,
+    busy: Arc<AtomicUsize>,
     readiness: Readiness,
     metrics: Metrics,
     shutdown: CancellationToken,
@@ -120,9 +137,18 @@ impl Process {
             tracing::warn!("{warning}");
         }
         let process = Self {
-            info: ProcessInfo { id: ProcessId::random(), role: role.to_owned() },
+            id: ProcessId::random(),
+            role: role.to_owned(),
+            about: Arc::new(Mutex::new(About {
+                host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                pid: std::process::id(),
+                version: VERSION.to_owned(),
+                work: None,
+                schedules: false,
+            })),
+            busy: Arc::default(),
             readiness: Readiness::new(),
-            metrics: Metrics::start()?,
+            metrics: Metrics::start(&settings.config.metrics, role)?,
             shutdown: CancellationToken::new(),
             end: CancellationToken::new(),
             background: TaskTracker::new(),
@@ -131,6 +157,8 @@ impl Process {
             failure: None,
         };
         process.readiness.set_unready("stores", "not reached yet");
+        let labels = [("version", VERSION.to_owned()), ("role", role.to_owned())];
+        metrics::gauge!(telemetry::BUILD_INFO, &labels).set(1);
         signals::listen(process.shutdown.clone()).map_err(ProcessError::Signals)?;
         if let Some(address) = settings.config.ops_listen {
             process.serve_ops(address).await?;
@@ -141,7 +169,7 @@ impl Process {
 
     /// Who this process is.
     pub fn id(&self) -> ProcessId {
-        self.info.id
+        self.id
     }
     /// The checks that `/readyz` shows.
     pub fn readiness(&self) -> &Readiness {
@@ -154,6 +182,33 @@ impl Process {
     /// Cancelled when the roles are to drain and end.
     pub fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
+    }
+
+    /// What others are told of its worker from now on. What is given back is to hold how many of its slots are in use.
+    pub fn tell_work(&self, config: &WorkerConfig) -> Arc<AtomicUsize> {
+        let queues = config.queues.iter().map(|(queue, _)| queue.to_string()).collect();
+        let slots = u32::try_from(config.concurrency).unwrap_or(u32::MAX);
+        self.about.lock().work = Some(Work { queues, slots, busy: 0 });
+        self.busy.clone()
+    }
+
+    /// A scheduler runs here: what is common to all processes is looked at, when it is this one's turn.
+    pub fn watch_over(&self, stores: &Stores) {
+        self.about.lock().schedules = true;
+        if self.metrics.are_on() {
+            self.in_background(Lookout::new(self.id, stores.clone(), &self.metrics).run());
+        }
+    }
+
+    fn teller(&self) -> Tell {
+        let (id, role, about, busy) = (self.id, self.role.clone(), self.about.clone(), self.busy.clone());
+        Arc::new(move || {
+            let mut about = about.lock().clone();
+            if let Some(work) = &mut about.work {
+                work.busy = u32::try_from(busy.load(Relaxed)).unwrap_or(u32::MAX);
+            }
+            Report { id, role: role.clone(), about }
+        })
     }
 
     /// Begins a role.
@@ -179,6 +234,7 @@ impl Process {
                 opened = &mut opening, if on_open.is_some() => {
                     let begun = match (opened, on_open.take()) {
                         (Ok((stores, watch)), Some(on_open)) => {
+                            let stores = if self.metrics.are_on() { self.measured(stores) } else { stores };
                             self.open(doors, &stores, watch);
                             on_open(&self, &stores).map_err(ProcessError::from)
                         }
@@ -203,9 +259,15 @@ impl Process {
         self.failure.map_or(Ok(()), Err)
     }
 
+    fn measured(&self, stores: Stores) -> Stores {
+        let pools = stores.pools.clone();
+        self.metrics.show("pools", Arc::new(move |page| write_pools(page, &pools())));
+        stores.measured()
+    }
+
     fn open(&self, doors: &Doors, stores: &Stores, watch: Option<Watch>) {
         let (ledger, clock) = (stores.ledger.clone(), stores.clock.clone());
-        let upkeep = Upkeep::new(ledger, clock, self.info.clone(), self.readiness.clone());
+        let upkeep = Upkeep::new(ledger, stores.fleet.clone(), clock, self.teller(), self.readiness.clone());
         self.background.spawn(upkeep.run(self.end.clone()));
         if let Some(watch) = watch {
             self.in_background(watch);
@@ -256,6 +318,16 @@ impl Process {
             }
         });
         Ok(())
+    }
+}
+
+fn write_pools(page: &mut Page, pools: &[PoolUse]) {
+    for PoolUse { pool, idle, used, .. } in pools {
+        page.put(telemetry::LEDGER_CONNECTIONS, &[("pool", pool), ("state", "idle")], idle);
+        page.put(telemetry::LEDGER_CONNECTIONS, &[("pool", pool), ("state", "used")], used);
+    }
+    for PoolUse { pool, max, .. } in pools {
+        page.put(telemetry::LEDGER_CONNECTIONS_MAX, &[("pool", pool)], max);
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 /// A scheduler, as a role of a process. The mint is the one whose clock upkeep sets.
 pub fn role(process: &Process, stores: &Stores, mint: Arc<IdMint>) -> Role {
+    process.watch_over(stores);
     let scheduler = Scheduler::new(SchedulerDeps {
         ledger: stores.ledger.clone(),
         schedules: stores.schedules.clone(),

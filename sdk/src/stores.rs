@@ -8,12 +8,13 @@ use crate::{
     chain::chain,
     connect::{CONNECT_MAX, MayPass, Target, until_reached},
     doors::DispatchDoor,
+    metered::{MeteredDispatch, MeteredLedger},
     plan::Plan,
     upkeep::{DutyError, sync_clock},
 };
 use haul_core::{
-    Books, Clock, Dispatch, Endpoints, Ledger, Maintenance, Pace, Readiness, Schedules, Statistics,
-    dispatch::DispatchError, pace::FallbackPace,
+    Books, Clock, Dispatch, Endpoints, Fleet, Ledger, Maintenance, Pace, Readiness, Schedules, Statistics,
+    dispatch::DispatchError, ledger::PoolUse, pace::FallbackPace,
 };
 use haul_embedded::{MemoryDispatch, MemoryPace, SqliteLedger};
 use haul_postgres::{ConnectError, ExclusiveLock, LockError, MigrateError, PostgresLedger, PostgresOptions};
@@ -75,21 +76,33 @@ pub struct Stores {
     pub maintenance: Arc<dyn Maintenance>,
     /// The payments beside it.
     pub books: Arc<dyn Books>,
+    /// Which processes are alive.
+    pub fleet: Arc<dyn Fleet>,
     /// The hint.
     pub dispatch: Arc<dyn Dispatch>,
     /// How fast third parties are called.
     pub pace: Arc<dyn Pace>,
     /// Set by the ledger's.
     pub clock: Arc<Clock>,
+    /// How many connections this process has to the ledger.
+    pub pools: Arc<dyn Fn() -> Vec<PoolUse> + Send + Sync>,
 }
 
 /// Keeps the exclusive right; runs beside the roles.
 pub(crate) type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Stores {
+    /// The same, with round trips measured.
+    pub(crate) fn measured(self) -> Self {
+        let ledger = Arc::new(MeteredLedger::new(self.ledger));
+        let dispatch = Arc::new(MeteredDispatch::new(self.dispatch));
+        Self { ledger, dispatch, ..self }
+    }
+
     /// All ports of one ledger.
-    fn over<L: Ledger + Schedules + Endpoints + Maintenance + Statistics + Books>(
+    fn over<L: Ledger + Schedules + Endpoints + Maintenance + Statistics + Books + Fleet>(
         ledger: Arc<L>,
+        pools: fn(&L) -> Vec<PoolUse>,
         dispatch: Arc<dyn Dispatch>,
         pace: Arc<dyn Pace>,
         clock: Arc<Clock>,
@@ -100,6 +113,11 @@ impl Stores {
             statistics: ledger.clone(),
             maintenance: ledger.clone(),
             books: ledger.clone(),
+            fleet: ledger.clone(),
+            pools: Arc::new({
+                let ledger = ledger.clone();
+                move || pools(&ledger)
+            }),
             ledger,
             dispatch,
             pace,
@@ -119,7 +137,7 @@ impl Stores {
                 let running = directory.join(RUNNING_FILE);
                 let dispatch = Arc::new(MemoryDispatch::with_running_file(clock.clone(), running));
                 let pace = Arc::new(MemoryPace::default());
-                Ok((Self::over(ledger, dispatch, pace, clock), None))
+                Ok((Self::over(ledger, SqliteLedger::pools, dispatch, pace, clock), None))
             }
             Plan::PostgresAlone(database) => {
                 let ledger = postgres(database, true, &clock, readiness).await?;
@@ -128,7 +146,7 @@ impl Stores {
                 door.open(Arc::new(MemoryDispatch::new(clock.clone())));
                 let watch = watch(lock, ledger.clone(), door.clone(), clock.clone(), readiness.clone());
                 let pace = Arc::new(MemoryPace::default());
-                Ok((Self::over(ledger, door, pace, clock), Some(Box::pin(watch))))
+                Ok((Self::over(ledger, PostgresLedger::pools, door, pace, clock), Some(Box::pin(watch))))
             }
             Plan::Production { database, redis, migrate } => {
                 let ledger = postgres(database, *migrate, &clock, readiness).await?;
@@ -136,7 +154,7 @@ impl Stores {
                 let connect = || RedisDispatch::connect(redis, Timeouts::default());
                 let dispatch = until_reached(target, CONNECT_MAX, connect).await.map_err(OpenError::Redis)?;
                 let pace = FallbackPace::new(Arc::new(dispatch.pace()), Arc::new(MemoryPace::default()));
-                Ok((Self::over(ledger, Arc::new(dispatch), Arc::new(pace), clock), None))
+                Ok((Self::over(ledger, PostgresLedger::pools, Arc::new(dispatch), Arc::new(pace), clock), None))
             }
         }
     }

@@ -3,14 +3,21 @@
 //! Logs go to standard error, so that a command's own output stays clean. `RUST_LOG` is not read: the filter is
 //! `log.filter`, like every other setting. Metrics are kept in memory and rendered for `/metrics`; nothing is pushed.
 
+mod exposition;
+mod figures;
+
+pub(crate) use exposition::Page;
+
 use haul_core::{
-    config::{LogConfig, LogFormat},
-    telemetry::{self, Form, Unit},
+    config::{LogConfig, LogFormat, MetricsConfig},
+    telemetry::{self, Form, Label, Unit, Values},
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
 use std::{
+    collections::BTreeMap,
     io::{IsTerminal, stderr},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -56,18 +63,31 @@ pub fn start_logging(config: &LogConfig) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// The metrics of this process.
+/// The metrics of this process. Clones are the same.
 #[derive(Clone)]
-pub struct Metrics(Option<PrometheusHandle>);
+pub struct Metrics(Option<Arc<Gathered>>);
 
-static METRICS: OnceLock<Metrics> = OnceLock::new();
+struct Gathered {
+    /// Absent where the program has a recorder of its own.
+    recorder: Option<PrometheusHandle>,
+    /// What is read when somebody looks, by what it is.
+    sources: Mutex<BTreeMap<&'static str, Source>>,
+}
+
+/// Writes figures that are read when somebody looks.
+pub(crate) type Source = Arc<dyn Fn(&mut Page) + Send + Sync>;
+
+static GATHERED: OnceLock<Arc<Gathered>> = OnceLock::new();
 
 impl Metrics {
-    /// Begins to gather them, once per process. Where the program has a recorder of its own, that one gets them, and
-    /// there is nothing to render.
-    pub fn start() -> Result<Self, TelemetryError> {
-        if let Some(started) = METRICS.get() {
-            return Ok(started.clone());
+    /// Begins to gather them, once per process, unless they are switched off. Where the program has a recorder of its own,
+    /// that one gets most of them.
+    pub fn start(config: &MetricsConfig, role: &str) -> Result<Self, TelemetryError> {
+        if !config.enabled {
+            return Ok(Self(None));
+        }
+        if let Some(gathered) = GATHERED.get() {
+            return Ok(Self(Some(gathered.clone())));
         }
         let mut builder = PrometheusBuilder::new();
         for metric in telemetry::METRICS {
@@ -76,31 +96,52 @@ impl Metrics {
                 builder = builder.set_buckets_for_metric(name, bounds).map_err(TelemetryError::Recorder)?;
             }
         }
-        let handle = match builder.install_recorder() {
+        let recorder = match builder.install_recorder() {
             Ok(handle) => Some(handle),
             Err(BuildError::FailedToSetGlobalRecorder(_)) => {
-                tracing::debug!("this program has a metrics recorder of its own; /metrics stays empty");
+                tracing::debug!("this program has a metrics recorder of its own; /metrics shows little");
                 None
             }
             Err(error) => return Err(TelemetryError::Recorder(error)),
         };
         describe();
-        Ok(METRICS.get_or_init(|| Self(handle)).clone())
+        begin(role);
+        let gathered = Gathered { recorder, sources: Mutex::default() };
+        Ok(Self(Some(GATHERED.get_or_init(|| Arc::new(gathered)).clone())))
+    }
+
+    /// Whether there are any.
+    pub fn are_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Also shows what this source writes, instead of what it wrote under the same name before.
+    pub(crate) fn show(&self, name: &'static str, source: Source) {
+        if let Some(gathered) = &self.0 {
+            gathered.sources.lock().insert(name, source);
+        }
     }
 
     /// In Prometheus' text format.
     pub fn render(&self) -> String {
-        self.0.as_ref().map(PrometheusHandle::render).unwrap_or_default()
+        let Some(gathered) = &self.0 else { return String::new() };
+        let mut text = gathered.recorder.as_ref().map(PrometheusHandle::render).unwrap_or_default();
+        let sources: Vec<Source> = gathered.sources.lock().values().cloned().collect();
+        let mut page = Page::default();
+        figures::write(&mut page);
+        sources.iter().for_each(|source| source(&mut page));
+        text.push_str(&page.into_text());
+        text
     }
 
     /// Folds what histograms gather into their buckets, so that memory stays flat when nobody scrapes. Never ends.
     pub async fn fold(self) {
+        let recorder = self.0.as_ref().and_then(|gathered| gathered.recorder.clone());
+        let Some(recorder) = recorder else { return };
         let mut ticks = tokio::time::interval(FOLD_EVERY);
         loop {
             ticks.tick().await;
-            if let Some(handle) = &self.0 {
-                handle.run_upkeep();
-            }
+            recorder.run_upkeep();
         }
     }
 }
@@ -117,6 +158,25 @@ fn describe() {
             Form::Counter => metrics::describe_counter!(metric.name, unit, metric.help),
             Form::Gauge => metrics::describe_gauge!(metric.name, unit, metric.help),
             Form::Histogram(_) => metrics::describe_histogram!(metric.name, unit, metric.help),
+        }
+    }
+}
+
+/// Begins the counters of a role whose labels are known: one that is there from the beginning can be watched.
+fn begin(role: &str) {
+    for metric in telemetry::METRICS {
+        let is_shown = metric.roles.iter().any(|shown_by| role == "up" || role == shown_by.as_str());
+        if metric.form != Form::Counter || !is_shown || !metric.name.starts_with("haul_") {
+            continue;
+        }
+        match metric.labels {
+            [] => metrics::counter!(metric.name).increment(0),
+            [Label { name, values: Values::Closed(values) }] => {
+                for value in *values {
+                    metrics::counter!(metric.name, *name => *value).increment(0);
+                }
+            }
+            _ => {}
         }
     }
 }

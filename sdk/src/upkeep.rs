@@ -5,10 +5,7 @@
 //! time. Upkeep never stops a process: work that needs the ledger finds out by itself.
 
 use crate::chain::chain;
-use haul_core::{
-    Clock, Ledger, Readiness,
-    ledger::{LedgerError, ProcessInfo},
-};
+use haul_core::{Clock, Fleet, Ledger, Readiness, fleet::Report, ledger::LedgerError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -30,14 +27,24 @@ const PREPARE_MAX: Duration = Duration::from_secs(120);
 pub struct Upkeep {
     ledger: Arc<dyn Ledger>,
     clock: Arc<Clock>,
-    process: ProcessInfo,
+    fleet: Arc<dyn Fleet>,
+    report: Tell,
     readiness: Readiness,
 }
 
+/// What the process tells about itself, by now.
+pub type Tell = Arc<dyn Fn() -> Report + Send + Sync>;
+
 impl Upkeep {
-    /// Upkeep of `process`. Its check in `readiness` is `ledger`.
-    pub fn new(ledger: Arc<dyn Ledger>, clock: Arc<Clock>, process: ProcessInfo, readiness: Readiness) -> Self {
-        Self { ledger, clock, process, readiness }
+    /// Upkeep of the process that `report` is of. Its check in `readiness` is `ledger`.
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        fleet: Arc<dyn Fleet>,
+        clock: Arc<Clock>,
+        report: Tell,
+        readiness: Readiness,
+    ) -> Self {
+        Self { ledger, clock, fleet, report, readiness }
     }
 
     /// Does the duties until `shutdown`.
@@ -55,7 +62,10 @@ impl Upkeep {
                 }
             }
         };
-        let heartbeat = || in_time(CALL_MAX, ledger.heartbeat(&self.process));
+        let heartbeat = || async {
+            let report = (self.report)();
+            in_time(CALL_MAX, self.fleet.report(&report)).await
+        };
         let prepare = || in_time(PREPARE_MAX, ledger.prepare_ahead());
         let duties = async {
             tokio::join!(

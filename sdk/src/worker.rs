@@ -138,6 +138,10 @@ pub fn roles(
     let builder = builder.data(Pacer::new(stores.pace.clone(), pace.rules()));
     let builder = builder.process(process.id()).repair_signal(signal.clone()).isolation(suspects::isolation());
     let worker = builder.build()?;
+    let worker = {
+        let busy = process.tell_work(worker.config());
+        worker.telling_busy(busy)
+    };
     let repairer = Repairer::new(process.id(), stores.ledger.clone(), stores.dispatch.clone(), repair, signal);
     let shutdown = process.shutdown().clone();
     let repairing = repairer.run(shutdown.clone());

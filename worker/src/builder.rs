@@ -190,6 +190,7 @@ impl WorkerBuilder {
             repair_signal: self.repair_signal.unwrap_or_default(),
             registry: Arc::new(registry),
             house: Arc::new(house),
+            busy: Arc::default(),
         })
     }
 

@@ -67,6 +67,9 @@ impl Loader {
         for ticket in tickets {
             // A dispatch gives out the kinds that were asked for, and those have handlers.
             let Some(route) = routes.find(&self.registry, &lane.queue, &ticket.kind) else { continue };
+            if ticket.suspect {
+                route.meters.expired.increment(1);
+            }
             by_id.insert(ticket.id, (route.clone(), ticket.suspect));
             routed.push((route, ticket));
         }

@@ -17,7 +17,14 @@ use haul_core::{
     Dispatch, Kind, Ledger, ProcessId, QueueRef,
     dispatch::{Claim, ClaimRequest, LeaseToken, QueueState},
 };
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::{
     select,
     sync::{Notify, mpsc},
@@ -55,6 +62,8 @@ pub(crate) struct Pump {
     pub(crate) dispatch_reach: Arc<Reach>,
     pub(crate) repair_signal: Arc<Notify>,
     pub(crate) meters: WorkerMeters,
+    /// How many slots are in use, for others.
+    pub(crate) busy: Arc<AtomicUsize>,
     pub(crate) lease: Duration,
     pub(crate) slots: usize,
     pub(crate) recording_max: usize,
@@ -128,6 +137,10 @@ impl Pump {
     /// do not, as the table of claims knows about them.
     pub(crate) async fn run(mut self, mut wakes: mpsc::Receiver<Vec<QueueRef>>) {
         let mut loads = JoinSet::new();
+        // By the difference, as below.
+        #[expect(clippy::cast_precision_loss, reason = "at most 100,000 slots")]
+        let slots = self.slots as f64;
+        self.meters.slots.increment(slots);
         while !self.stop.is_cancelled() {
             while let Some(ended) = loads.try_join_next() {
                 note_load(ended);
@@ -163,6 +176,7 @@ impl Pump {
             };
             self.claim(lane, share, &mut loads).await;
         }
+        self.meters.slots.decrement(slots);
         wakes.close();
         while let Ok(unheard) = wakes.try_recv() {
             wake_others(&*self.dispatch, &unheard, &self.registry.kinds()).await;
@@ -172,6 +186,7 @@ impl Pump {
     /// How many tickets may be claimed now.
     fn room(&mut self, now: Instant) -> usize {
         let counts = self.claims.counts();
+        self.busy.store(counts.running, Relaxed);
         // By the difference: another worker of this process may have its share in the gauge.
         #[expect(clippy::cast_precision_loss, reason = "at most 100,000 slots")]
         let busy = counts.running as f64;

@@ -16,7 +16,7 @@ use crate::{
 };
 use bytes::Bytes;
 use haul_core::{
-    Dispatch, Job, JobError, JobId, Ledger, QueueRef,
+    Dispatch, Job, JobError, JobId, Ledger, QueueRef, Timestamp,
     batch::{BatchLimits, Batcher, Batches, Weight, batcher},
     dispatch::{Lease, Next},
     ledger::{BatchRecorded, Entry, LedgerError, Record, Recorded},
@@ -50,6 +50,8 @@ pub(crate) struct Finished {
     claim: ClaimId,
     route: Arc<Route>,
     record: Record,
+    /// When the job was due for the first time.
+    first_due: Timestamp,
 }
 
 impl Finished {
@@ -66,12 +68,13 @@ impl Finished {
     }
 }
 
-/// Records that go into one commit; the three lists run in step.
+/// Records that go into one commit; the lists run in step.
 #[derive(Default)]
 struct Batch {
     claims: Vec<ClaimId>,
     routes: Vec<Arc<Route>>,
     records: Vec<Record>,
+    first_due: Vec<Timestamp>,
 }
 
 /// Decides what an attempt's end means, and has it recorded.
@@ -122,6 +125,10 @@ impl Recorder {
                 let (result, follow_ups) = (recorded.records.first().copied(), context.follow_ups());
                 let committed = result == Some(Recorded::Committed);
                 if committed { &route.meters.succeeded } else { &route.meters.stale }.increment(1);
+                if committed {
+                    route.meters.job_seconds.record(self.house.mint.clock().now().since(first_due(context.job())));
+                    self.meters.accepted.count(follow_ups.iter().map(|job| (&job.queue, &job.kind)));
+                }
                 if committed && !follow_ups.is_empty() {
                     self.settler.enqueue(follow_ups, recorded.receipt);
                 }
@@ -157,7 +164,7 @@ impl Recorder {
         let job = context.job();
         let record =
             Record { job: job.id, tenant: job.tenant.clone(), attempt: context.attempt(), at: now, entry, follow_ups };
-        self.submit(Finished { claim, route, record }).await;
+        self.submit(Finished { claim, route, record, first_due: first_due(job) }).await;
     }
 
     /// Records the death of a job whose deadline passed before an attempt could start. Never waits: without room the job
@@ -169,7 +176,7 @@ impl Recorder {
         let at = self.house.mint.clock().now();
         let (tenant, entry, follow_ups) = (job.tenant.clone(), Entry::Dead(error), Vec::new());
         let record = Record { job: job.id, tenant, attempt: failures, at, entry, follow_ups };
-        let finished = Finished { claim, route, record };
+        let finished = Finished { claim, route, record, first_due: first_due(job) };
         let weight = finished.weight();
         if self.line.submit(finished, weight).is_err() {
             self.settler.settle(self.claims.close(claim, Next::Park(at.plus(FULL_PAUSE))));
@@ -245,8 +252,8 @@ impl Recorder {
     fn settle(&self, batch: Batch, recorded: BatchRecorded, sent_before: bool) {
         let mut follow_ups = Vec::new();
         let mut ends = Vec::with_capacity(batch.claims.len());
-        let rows = batch.claims.into_iter().zip(batch.routes).zip(batch.records).zip(recorded.records);
-        for (((claim, route), record), answer) in rows {
+        let rows = batch.claims.into_iter().zip(batch.routes).zip(batch.records).zip(batch.first_due);
+        for ((((claim, route), record), first_due), answer) in rows.zip(recorded.records) {
             let committed = answer == Recorded::Committed;
             let meter = match (&record.entry, committed) {
                 (_, false) => &route.meters.stale,
@@ -257,6 +264,10 @@ impl Recorder {
             meter.increment(1);
             if committed {
                 log_unsuccessful(&record, &route);
+                if matches!(record.entry, Entry::Succeeded(_) | Entry::Dead(_)) {
+                    route.meters.job_seconds.record(record.at.since(first_due));
+                }
+                self.meters.accepted.count(record.follow_ups.iter().map(|job| (&job.queue, &job.kind)));
             }
             // A batch that was sent before may have been committed then. Tickets of jobs that were not accepted are
             // dropped when they are loaded.
@@ -298,15 +309,17 @@ impl Recorder {
         }
         let in_doubt: HashSet<JobId> = self.claims.doubtful(failures).into_iter().map(|(_, lease)| lease.id).collect();
         let (kept, mut doubtful) = (std::mem::take(batch), Vec::new());
-        for ((claim, route), record) in kept.claims.into_iter().zip(kept.routes).zip(kept.records) {
-            if !is_failure(&record) {
-                batch.push(claim, route, record);
+        let rows = kept.claims.into_iter().zip(kept.routes).zip(kept.records).zip(kept.first_due);
+        for (((claim, route), record), first_due) in rows {
+            let finished = Finished { claim, route, record, first_due };
+            if !is_failure(&finished.record) {
+                batch.push(finished);
             } else if self.claims.is_lost(claim) {
-                self.drop_unleased(claim, &route);
+                self.drop_unleased(claim, &finished.route);
             } else if in_doubt.contains(&claim.job) {
-                doubtful.push(Finished { claim, route, record });
+                doubtful.push(finished);
             } else {
-                batch.push(claim, route, record);
+                batch.push(finished);
             }
         }
         doubtful
@@ -347,18 +360,17 @@ impl Recorder {
 impl FromIterator<Finished> for Batch {
     fn from_iter<I: IntoIterator<Item = Finished>>(finished: I) -> Self {
         let mut batch = Self::default();
-        for Finished { claim, route, record } in finished {
-            batch.push(claim, route, record);
-        }
+        finished.into_iter().for_each(|finished| batch.push(finished));
         batch
     }
 }
 
 impl Batch {
-    fn push(&mut self, claim: ClaimId, route: Arc<Route>, record: Record) {
+    fn push(&mut self, Finished { claim, route, record, first_due }: Finished) {
         self.claims.push(claim);
         self.routes.push(route);
         self.records.push(record);
+        self.first_due.push(first_due);
     }
     fn split_off_half(&mut self) -> Self {
         let half = self.records.len() / 2;
@@ -366,8 +378,14 @@ impl Batch {
             claims: self.claims.split_off(half),
             routes: self.routes.split_off(half),
             records: self.records.split_off(half),
+            first_due: self.first_due.split_off(half),
         }
     }
+}
+
+/// When a job was to run for the first time: when it was accepted, or its `run_at`.
+fn first_due(job: &Job) -> Timestamp {
+    job.run_at.max(job.created_at())
 }
 
 /// The error's text stays in the ledger: it may quote the payload.

@@ -26,7 +26,12 @@ use crate::{
     tasks::spawn,
 };
 use haul_core::{Dispatch, Ledger, config::WorkerConfig};
-use std::{error::Error, future::Future, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    future::Future,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 use tokio::{
     select,
     sync::{Notify, mpsc},
@@ -75,6 +80,7 @@ pub struct Worker {
     pub(crate) isolation: Option<Isolation>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) house: Arc<House>,
+    pub(crate) busy: Arc<AtomicUsize>,
 }
 
 /// The parts that go on while the worker drains. Dropping them aborts them.
@@ -116,6 +122,17 @@ impl Worker {
         WorkerBuilder::default()
     }
 
+    /// What it was built with.
+    pub fn config(&self) -> &WorkerConfig {
+        &self.config
+    }
+
+    /// Keeps `busy` at how many of its slots are in use.
+    #[must_use]
+    pub fn telling_busy(self, busy: Arc<AtomicUsize>) -> Self {
+        Self { busy, ..self }
+    }
+
     /// Works until `shutdown`, then drains. An error means that it had to end by itself, drained too.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), WorkerError> {
         let drain = self.config.drain.as_duration();
@@ -143,7 +160,7 @@ impl Worker {
     }
 
     fn start(self, stop_pumping: CancellationToken) -> (Crew, Part) {
-        let Self { ledger, dispatch, config, repair_signal, isolation, registry, house } = self;
+        let Self { ledger, dispatch, config, repair_signal, isolation, registry, house, busy } = self;
         let (slots, lease) = (config.concurrency, house.lease);
         let claims = Arc::new(Claims::default());
         let ledger_reach = Arc::new(Reach::new("ledger"));
@@ -196,6 +213,7 @@ impl Worker {
             dispatch_reach: dispatch_reach.clone(),
             repair_signal: repair_signal.clone(),
             meters: WorkerMeters::new(),
+            busy,
             lease,
             slots,
             recording_max: config.commit_rows_max * 4,

@@ -107,8 +107,14 @@ async fn a_cursor_is_good_for_its_own_list_and_every_process() {
     for _ in 0..3 {
         one.echo().await;
     }
-    let other =
-        World::over(one.ledger.clone(), one.books.clone(), one.dispatch.clone(), one.clock.clone(), |_| {}).await;
+    let other = World::over(
+        one.ledger.clone(),
+        (one.books.clone(), one.fleet.clone()),
+        one.dispatch.clone(),
+        one.clock.clone(),
+        |_| {},
+    )
+    .await;
     let page = one.get("/v1/jobs?limit=1&queue=default").await.expect(200);
     let cursor = page["next_cursor"].as_str().unwrap();
     other.get(&format!("/v1/jobs?queue=default&limit=100&cursor={cursor}")).await.expect(200);

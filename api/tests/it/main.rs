@@ -19,4 +19,5 @@ mod schedules;
 mod server;
 mod webhooks;
 mod wire;
+mod workers;
 mod world;

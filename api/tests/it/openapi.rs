@@ -87,6 +87,7 @@ async fn every_documented_operation_is_served_and_has_its_problems() {
         "listPayments",
         "listQueues",
         "listSchedules",
+        "listWorkers",
         "metrics",
         "pauseQueue",
         "pauseSchedule",

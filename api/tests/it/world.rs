@@ -8,7 +8,7 @@ use bytes::Bytes;
 use haul_api::{Api, ApiDeps, PayloadFault, Refusals};
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
-    Books, Clock, Dispatch, Endpoints, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef,
+    Books, Clock, Dispatch, Endpoints, Fleet, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef,
     QueueSettings, Readiness, Schedules, Statistics, Tenant,
     config::Config,
     dispatch::{ClaimRequest, LeaseToken},
@@ -41,6 +41,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) ledger: Arc<FaultyLedger>,
     pub(crate) books: Arc<dyn Books>,
+    pub(crate) fleet: Arc<dyn Fleet>,
     pub(crate) dispatch: Arc<FaultyDispatch>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) process: ProcessId,
@@ -65,21 +66,21 @@ impl World {
 
     /// A world on these stores, with fault wrappers around them.
     pub(crate) async fn on(
-        ledger: Arc<impl Ledger + Schedules + Endpoints + Statistics + Books>,
+        ledger: Arc<impl Ledger + Schedules + Endpoints + Statistics + Books + Fleet>,
         dispatch: Arc<dyn Dispatch>,
         clock: Arc<Clock>,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        let books: Arc<dyn Books> = ledger.clone();
+        let (books, fleet): (Arc<dyn Books>, Arc<dyn Fleet>) = (ledger.clone(), ledger.clone());
         let ledger = Arc::new(FaultyLedger::new(ledger));
         let dispatch = Arc::new(FaultyDispatch::new(dispatch));
-        Self::over(ledger, books, dispatch, clock, change).await
+        Self::over(ledger, (books, fleet), dispatch, clock, change).await
     }
 
     /// Another API over the same stores.
     pub(crate) async fn over(
         ledger: Arc<FaultyLedger>,
-        books: Arc<dyn Books>,
+        (books, fleet): (Arc<dyn Books>, Arc<dyn Fleet>),
         dispatch: Arc<FaultyDispatch>,
         clock: Arc<Clock>,
         change: impl FnOnce(&mut Config),
@@ -93,6 +94,7 @@ impl World {
             endpoints: ledger.clone(),
             statistics: ledger.clone(),
             books: books.clone(),
+            fleet: fleet.clone(),
             dispatch: dispatch.clone(),
             audit: Arc::new(Auditor::new(ledger.clone(), dispatch.clone(), &config.repair)),
             mint: Arc::new(IdMint::new(clock.clone())),
@@ -114,7 +116,7 @@ impl World {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(api.serve(listener, shutdown.clone()));
-        Self { address, ledger, books, dispatch, clock, process, readiness, shutdown, serving }
+        Self { address, ledger, books, fleet, dispatch, clock, process, readiness, shutdown, serving }
     }
 
     /// Sends a request line with headers and a body.

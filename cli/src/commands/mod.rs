@@ -18,6 +18,7 @@ mod schedules;
 mod submit;
 mod up;
 mod worker;
+mod workers;
 
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Cancel(cancel::Cancel),
     Rerun(rerun::Rerun),
     Queues(queues::Queues),
+    Workers(workers::Workers),
     Schedules(schedules::Schedules),
     Endpoints(endpoints::Endpoints),
     Events(events::Events),
@@ -65,6 +67,7 @@ impl Command {
             Self::Cancel(cancel) => cancel.run().await,
             Self::Rerun(rerun) => rerun.run().await,
             Self::Queues(queues) => queues.run().await,
+            Self::Workers(workers) => workers.run().await,
             Self::Schedules(schedules) => schedules.run().await,
             Self::Endpoints(endpoints) => endpoints.run().await,
             Self::Events(events) => events.run().await,

@@ -10,6 +10,7 @@ mod failover;
 mod faults;
 mod health;
 mod maintenance;
+mod metrics;
 mod payments;
 mod postgres_alone;
 mod production;

@@ -7,6 +7,7 @@
 mod books;
 mod dispatch;
 mod endpoints;
+mod fleet;
 mod ledger;
 mod schedules;
 mod statistics;
@@ -14,7 +15,8 @@ mod statistics;
 use books::BooksDoor;
 pub(crate) use dispatch::DispatchDoor;
 use endpoints::EndpointsDoor;
-use haul_core::{Books, Clock, Dispatch, Endpoints, IdMint, Ledger, Schedules, Statistics};
+use fleet::FleetDoor;
+use haul_core::{Books, Clock, Dispatch, Endpoints, Fleet, IdMint, Ledger, Schedules, Statistics};
 use ledger::LedgerDoor;
 use schedules::SchedulesDoor;
 use statistics::StatisticsDoor;
@@ -31,6 +33,7 @@ pub struct Doors {
     statistics: Arc<StatisticsDoor>,
     dispatch: Arc<DispatchDoor>,
     books: Arc<BooksDoor>,
+    fleet: Arc<FleetDoor>,
 }
 
 /// Behind a closed door.
@@ -48,6 +51,7 @@ impl Default for Doors {
             statistics: Arc::default(),
             dispatch: Arc::new(DispatchDoor::new("it was not reached yet")),
             books: Arc::default(),
+            fleet: Arc::default(),
         }
     }
 }
@@ -86,8 +90,14 @@ impl Doors {
         self.books.clone()
     }
 
+    /// The fleet; unavailable until the ledger is reached.
+    pub fn fleet(&self) -> Arc<dyn Fleet> {
+        self.fleet.clone()
+    }
+
     /// The stores are reached.
     pub(crate) fn open(&self, stores: &Stores) {
+        self.fleet.open(stores.fleet.clone());
         self.dispatch.open(stores.dispatch.clone());
         self.schedules.open(stores.schedules.clone());
         self.endpoints.open(stores.endpoints.clone());

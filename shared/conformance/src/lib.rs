@@ -23,6 +23,7 @@
 pub mod books;
 pub mod dispatch;
 pub mod endpoints;
+pub mod fleet;
 pub mod ledger;
 pub mod maintenance;
 pub mod pace;
@@ -68,6 +69,15 @@ macro_rules! books_tests {
 macro_rules! endpoints_tests {
     ($harness:expr) => {
         $crate::__endpoints_promises! { __tests ($harness) }
+    };
+}
+
+/// Lists every promise of a fleet as a test of its own. Takes an expression that makes a
+/// [`FleetHarness`](crate::fleet::FleetHarness).
+#[macro_export]
+macro_rules! fleet_tests {
+    ($harness:expr) => {
+        $crate::__fleet_promises! { __tests ($harness) }
     };
 }
 

@@ -70,6 +70,8 @@ pub struct Config {
     pub admin_key: Option<SecretString>,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// What is measured.
+    pub metrics: MetricsConfig,
     /// What a job gets when its submit does not say.
     pub jobs: JobDefaults,
     /// The API's limits.
@@ -88,6 +90,14 @@ pub struct Config {
     pub pace: PaceConfig,
     /// Where mail is handed over.
     pub email: EmailConfig,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Whether metrics are gathered at all.
+    pub enabled: bool,
 }
 
 /// What is logged, and how.

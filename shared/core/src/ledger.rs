@@ -262,6 +262,19 @@ pub struct ProcessInfo {
     pub role: String,
 }
 
+/// How many connections a process has to the store of its ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUse {
+    /// `statements`, or `transactions`: those of handlers.
+    pub pool: &'static str,
+    /// Open, and not in use.
+    pub idle: usize,
+    /// In use.
+    pub used: usize,
+    /// How many there may be.
+    pub max: usize,
+}
+
 /// The truth about every job.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {

@@ -8,11 +8,13 @@
 //! connections). What is common to all processes, such as the depth of a queue, is shown by one process alone, the
 //! *lookout*, so that sums of it are right too: see [`Role::Lookout`] and `docs/decisions/0170`.
 
+mod accepted;
 pub mod cap;
 #[cfg(test)]
 mod document;
 mod metric;
 
+pub use accepted::AcceptedMeter;
 pub use metric::{Form, Label, Metric, Role, Unit, Values};
 
 use Form::{Counter, Gauge, Histogram};

@@ -5,7 +5,7 @@ use crate::{
     caution::Caution,
     closing,
     connect::{self, ConnectError},
-    events, list, load,
+    events, fleet, list, load,
     lock::{self, ExclusiveLock, LockError},
     options::PostgresOptions,
     partitions,
@@ -18,10 +18,11 @@ use crate::{
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use haul_core::{
-    FinalState, JobId, Ledger, Maintenance, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
+    FinalState, Fleet, JobId, Ledger, Maintenance, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
+    fleet::{Member, Receipts, Report},
     ledger::{
-        BatchAccepted, BatchRecorded, Cancelled, Filter, Loaded, NewJob, Page, ProcessInfo, QueueInfo, Receipt,
-        ReceiptId, Record, Result, Transactions, UnsettledPage,
+        BatchAccepted, BatchRecorded, Cancelled, Filter, Loaded, NewJob, Page, PoolUse, ProcessInfo, QueueInfo,
+        Receipt, ReceiptId, Record, Result, Transactions, UnsettledPage,
     },
     maintenance::{Progress, Retained, Retention},
     outcome::JobRecord,
@@ -97,6 +98,14 @@ impl PostgresLedger {
         if let Some(transactions) = self.transactions.get() {
             transactions.connections.close().await;
         }
+    }
+}
+
+impl PostgresLedger {
+    /// How many connections are in use.
+    pub fn pools(&self) -> Vec<PoolUse> {
+        let transactions = self.transactions.get().map(|pool| pool.connections.in_use("transactions"));
+        [self.shared.connections.in_use("statements")].into_iter().chain(transactions).collect()
     }
 }
 
@@ -187,6 +196,21 @@ impl Ledger for PostgresLedger {
         };
         let transactions: Arc<OwnPool> = self.transactions.get_or_init(open).clone();
         Some(transactions)
+    }
+}
+
+#[async_trait]
+impl Fleet for PostgresLedger {
+    async fn report(&self, report: &Report) -> Result<()> {
+        fleet::report(&self.shared.connections, report).await
+    }
+
+    async fn alive(&self, after: Option<ProcessId>, limit: usize) -> Result<Vec<Member>> {
+        fleet::alive(&self.shared.connections, after, limit).await
+    }
+
+    async fn receipts(&self) -> Result<Receipts> {
+        fleet::receipts(&self.shared.connections).await
     }
 }
 

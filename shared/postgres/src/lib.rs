@@ -20,6 +20,7 @@ mod endpoints;
 mod enqueue;
 mod error;
 mod events;
+mod fleet;
 mod keys;
 mod ledger;
 mod list;

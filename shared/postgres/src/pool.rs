@@ -5,7 +5,7 @@
 //! [`LedgerError::Unavailable`].
 
 use crate::error::{Silence, ledger_error};
-use haul_core::ledger::{LedgerError, Result};
+use haul_core::ledger::{LedgerError, PoolUse, Result};
 use sqlx::{
     PgPool, Postgres, Transaction,
     pool::PoolConnection,
@@ -61,6 +61,14 @@ impl Connections {
     /// How long to wait for an answer.
     pub(crate) fn patience(&self) -> Duration {
         self.patience
+    }
+
+    /// How many of them are in use. `pool` is their name.
+    pub(crate) fn in_use(&self, pool: &'static str) -> PoolUse {
+        let (open, idle) = (self.pool.size() as usize, self.pool.num_idle());
+        let max = self.pool.options().get_max_connections() as usize;
+        // Both are read without a lock, one after the other.
+        PoolUse { pool, idle, used: open.saturating_sub(idle), max }
     }
 }
 

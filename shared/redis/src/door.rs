@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 /// The oldest major version: `#!lua` flags, `ZRANGE .. BYSCORE` and sharded slots came with it.
 const VERSION_MIN: u32 = 7;
+/// What `INFO` calls what a server does when memory runs out.
+const POLICY: &str = "maxmemory_policy";
 
 /// What a server says about itself (`INFO`).
 pub(crate) struct Server<'a>(HashMap<&'a str, &'a str>);
@@ -44,14 +46,19 @@ impl<'a> Server<'a> {
         if major.is_none_or(|major| major < VERSION_MIN) {
             return refuse(format!("Redis {VERSION_MIN} or newer, or Valkey, is needed; this server is {version:?}"));
         }
-        let policy = self.field("maxmemory_policy");
-        if policy != "noeviction" {
+        let policy = self.field(POLICY);
+        if self.evicts() {
             return refuse(format!(
                 "the maxmemory-policy of Redis is {policy:?}: when memory runs out it would drop tickets. Mend it with \
                  `redis-cli CONFIG SET maxmemory-policy noeviction` and in its configuration file"
             ));
         }
         Ok(())
+    }
+
+    /// Whether it would drop tickets when memory runs out.
+    pub(crate) fn evicts(&self) -> bool {
+        self.field(POLICY) != "noeviction"
     }
 
     fn field(&self, name: &str) -> &str {

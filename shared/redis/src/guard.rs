@@ -9,7 +9,10 @@ use crate::{
     link::{Wire, ask, failed, in_time},
     sentinel::Sentinels,
 };
-use haul_core::dispatch::{DispatchError, Result};
+use haul_core::{
+    dispatch::{DispatchError, Result},
+    telemetry::DISPATCH_EVICTS,
+};
 use parking_lot::RwLock;
 use redis::Client;
 use std::{
@@ -108,6 +111,7 @@ impl Guard {
         }
         let infos = in_time(timeouts.connect, self.wire.infos()).await?;
         let servers = || infos.iter().map(|info| Server::read(info));
+        metrics::gauge!(DISPATCH_EVICTS).set(if servers().any(|server| server.evicts()) { 1 } else { 0 });
         self.verdict.set(servers().try_for_each(|server| server.admit()));
         if let Wire::One(one) = &*self.wire
             && !servers().all(|server| server.is_master())

@@ -104,7 +104,7 @@ impl Ledger for ReferenceLedger {
     }
 
     async fn heartbeat(&self, process: &ProcessInfo) -> Result<()> {
-        self.state.lock().heartbeat(self.rule_time(), process.id);
+        self.state.lock().heartbeat(self.rule_time(), process);
         Ok(())
     }
 

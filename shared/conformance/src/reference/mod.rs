@@ -6,6 +6,7 @@
 mod books;
 mod dispatch;
 mod endpoints;
+mod fleet;
 mod ledger;
 mod maintenance;
 mod pace;

@@ -25,6 +25,11 @@ mod statistics {
     haul_conformance::statistics_tests!(Counters(|reference| reference as _));
 }
 
+mod fleet {
+    use crate::worlds::Fleets;
+    haul_conformance::fleet_tests!(Fleets(|reference| reference as _));
+}
+
 mod dispatch {
     use crate::worlds::Dispatches;
     haul_conformance::dispatch_tests!(Dispatches(|reference| reference as _));

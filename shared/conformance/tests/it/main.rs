@@ -4,6 +4,7 @@ mod accepted;
 mod broken_books;
 mod broken_dispatch;
 mod broken_endpoints;
+mod broken_fleet;
 mod broken_ledger;
 mod broken_maintenance;
 mod broken_pace;

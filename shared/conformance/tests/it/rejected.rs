@@ -4,13 +4,14 @@ use crate::{
     broken_books::{BrokenBooks, Defect as B},
     broken_dispatch::{BrokenDispatch, Defect as D},
     broken_endpoints::{BrokenEndpoints, Defect as E},
+    broken_fleet::{BrokenFleet, Defect as F},
     broken_ledger::{BrokenLedger, Defect as L},
     broken_maintenance::{BrokenMaintenance, Defect as M},
     broken_schedules::{BrokenSchedules, Defect as S},
     broken_statistics::{BrokenStatistics, Defect as C},
-    worlds::{BookStores, Counters, Dispatches, EndpointStores, Ledgers, Maintained, ScheduleStores},
+    worlds::{BookStores, Counters, Dispatches, EndpointStores, Fleets, Ledgers, Maintained, ScheduleStores},
 };
-use haul_conformance::{Promise, books, dispatch, endpoints, ledger, maintenance, run, schedules, statistics};
+use haul_conformance::{Promise, books, dispatch, endpoints, fleet, ledger, maintenance, run, schedules, statistics};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -68,6 +69,13 @@ fn breaks_statistics(defect: C, names: &[&str]) {
     all_are_broken(statistics::PROMISES, names, async || {
         let wrap = move |reference| Arc::new(BrokenStatistics::new(reference, defect)) as _;
         statistics::Stage::new(Arc::new(Counters(wrap))).await
+    });
+}
+
+fn breaks_fleet(defect: F, names: &[&str]) {
+    all_are_broken(fleet::PROMISES, names, async || {
+        let wrap = move |reference| Arc::new(BrokenFleet::new(reference, defect)) as _;
+        fleet::Stage::new(Arc::new(Fleets(wrap))).await
     });
 }
 
@@ -504,5 +512,25 @@ rejected! { breaks_dispatch:
     a_dispatch_that_does_not_pass_wake_ups_on = D::DoesNotPassWakeUpsOn => ["wake::a_wake_up_is_passed_on"];
     a_dispatch_that_is_silent_about_what_is_due_later = D::IsSilentAboutWhatIsDueLater => [
         "wake::an_earlier_due_time_wakes_a_worker_that_waits_for_a_later_one",
+    ];
+}
+
+rejected! { breaks_fleet:
+    a_fleet_that_forgets_the_work = F::ForgetsTheWork => ["alive::what_a_process_tells_is_shown_whole"];
+    a_fleet_that_keeps_the_first_report = F::KeepsTheFirstReport => [
+        "alive::what_was_told_before_is_forgotten_but_not_since_when",
+    ];
+    a_fleet_that_begins_anew = F::BeginsAnew => ["alive::what_was_told_before_is_forgotten_but_not_since_when"];
+    a_fleet_that_never_buries = F::NeverBuries => [
+        "alive::a_process_that_is_silent_is_gone_until_it_is_heard_of_again",
+    ];
+    a_fleet_that_includes_the_cursor = F::IncludesTheCursor => ["alive::pages_come_in_order_and_name_each_process_once"];
+    a_fleet_that_ignores_the_limit = F::IgnoresTheLimit => ["alive::pages_come_in_order_and_name_each_process_once"];
+    a_fleet_whose_reports_are_no_heartbeats = F::ReportsWithoutABeat => ["alive::who_reports_keeps_its_receipts"];
+    a_fleet_that_counts_owned_receipts_only = F::CountsOwnedReceiptsOnly => [
+        "receipts::receipts_are_counted_whoever_owns_them_until_they_are_dropped",
+    ];
+    a_fleet_that_tells_the_youngest_receipt = F::TellsTheYoungest => [
+        "receipts::the_oldest_receipt_is_as_old_as_its_jobs",
     ];
 }

@@ -5,13 +5,14 @@ use haul_conformance::{
     books::{BooksHarness, BooksWorld},
     dispatch::{DispatchHarness, DispatchWorld},
     endpoints::{EndpointsHarness, EndpointsWorld},
+    fleet::{FleetHarness, FleetWorld},
     ledger::{LedgerHarness, LedgerWorld},
     maintenance::{MaintenanceHarness, MaintenanceWorld},
     reference::{ReferenceDispatch, ReferenceLedger},
     schedules::{SchedulesHarness, SchedulesWorld},
     statistics::{StatisticsHarness, StatisticsWorld},
 };
-use haul_core::{Books, Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules, Statistics};
+use haul_core::{Books, Clock, Dispatch, Endpoints, Fleet, Ledger, Maintenance, Schedules, Statistics};
 use std::{sync::Arc, time::Duration};
 
 /// Makes ledgers: the reference, as the function wraps it.
@@ -181,6 +182,42 @@ impl StatisticsWorld for CounterOver {
     }
     fn ledger(&self) -> Arc<dyn Ledger> {
         self.reference.clone()
+    }
+}
+
+/// Makes ledgers that keep a fleet: the reference, as the function wraps it.
+pub(crate) struct Fleets<W>(pub(crate) W);
+
+struct FleetOver {
+    reference: Arc<ReferenceLedger>,
+    fleet: Arc<dyn Fleet>,
+}
+
+#[async_trait]
+impl<W> FleetHarness for Fleets<W>
+where
+    W: Fn(Arc<ReferenceLedger>) -> Arc<dyn Fleet> + Send + Sync + 'static,
+{
+    async fn fresh(&self) -> Arc<dyn FleetWorld> {
+        let reference = Arc::new(ReferenceLedger::new(Arc::new(Clock::new())));
+        Arc::new(FleetOver { fleet: (self.0)(reference.clone()), reference })
+    }
+}
+
+#[async_trait]
+impl LedgerWorld for FleetOver {
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.reference.clone()
+    }
+
+    async fn age(&self, by: Duration) {
+        self.reference.age(by);
+    }
+}
+
+impl FleetWorld for FleetOver {
+    fn fleet(&self) -> Arc<dyn Fleet> {
+        self.fleet.clone()
     }
 }
 

@@ -14,6 +14,7 @@ mod books;
 mod close;
 mod endpoints;
 mod error;
+mod fleet;
 mod job;
 mod keys;
 mod list;
@@ -36,8 +37,8 @@ use futures::stream::{self, BoxStream, StreamExt};
 use haul_core::{
     Clock, JobId, Ledger, Maintenance, ProcessId, QueueChange, QueueRef, QueueSettings, Tenant, Timestamp,
     ledger::{
-        BatchAccepted, BatchRecorded, Cancelled, Filter, Loaded, NewJob, Page, ProcessInfo, QueueInfo, Receipt,
-        ReceiptId, Record, Result, UnsettledPage,
+        BatchAccepted, BatchRecorded, Cancelled, Filter, Loaded, NewJob, Page, PoolUse, ProcessInfo, QueueInfo,
+        Receipt, ReceiptId, Record, Result, UnsettledPage,
     },
     maintenance::{Progress, Retained, Retention},
     outcome::{FinalState, JobRecord},
@@ -62,6 +63,13 @@ impl SqliteLedger {
     pub async fn close(&self) -> Result<()> {
         self.readers.close().await;
         self.writer.close().await
+    }
+
+    /// How many of the connections that read are in use. There is one more, which writes.
+    pub fn pools(&self) -> Vec<PoolUse> {
+        let (open, idle) = (self.readers.size() as usize, self.readers.num_idle());
+        let max = self.readers.options().get_max_connections() as usize;
+        vec![PoolUse { pool: "statements", idle, used: open.saturating_sub(idle), max }]
     }
 }
 

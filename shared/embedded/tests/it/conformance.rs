@@ -5,12 +5,13 @@ use haul_conformance::{
     books::{BooksHarness, BooksWorld},
     dispatch::{DispatchHarness, DispatchWorld},
     endpoints::{EndpointsHarness, EndpointsWorld},
+    fleet::{FleetHarness, FleetWorld},
     ledger::{LedgerHarness, LedgerWorld},
     maintenance::{MaintenanceHarness, MaintenanceWorld},
     schedules::{SchedulesHarness, SchedulesWorld},
     statistics::{StatisticsHarness, StatisticsWorld},
 };
-use haul_core::{Books, Clock, Dispatch, Endpoints, Ledger, Maintenance, Schedules, Statistics};
+use haul_core::{Books, Clock, Dispatch, Endpoints, Fleet, Ledger, Maintenance, Schedules, Statistics};
 use haul_embedded::{MemoryDispatch, SqliteLedger};
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{sync::Arc, time::Duration};
@@ -56,6 +57,19 @@ impl StatisticsHarness for Sqlite {
 impl BooksHarness for Sqlite {
     async fn fresh(&self) -> Arc<dyn BooksWorld> {
         Arc::new(SqliteWorld::new().await)
+    }
+}
+
+#[async_trait]
+impl FleetHarness for Sqlite {
+    async fn fresh(&self) -> Arc<dyn FleetWorld> {
+        Arc::new(SqliteWorld::new().await)
+    }
+}
+
+impl FleetWorld for SqliteWorld {
+    fn fleet(&self) -> Arc<dyn Fleet> {
+        self.ledger.clone()
     }
 }
 
@@ -162,6 +176,11 @@ mod ledger {
 mod schedules {
     use super::Sqlite;
     haul_conformance::schedules_tests!(Sqlite);
+}
+
+mod fleet {
+    use super::Sqlite;
+    haul_conformance::fleet_tests!(Sqlite);
 }
 
 mod statistics {

@@ -20,6 +20,11 @@ mod schedules {
     haul_conformance::schedules_tests!(PostgresHarness);
 }
 
+mod fleet {
+    use crate::world::PostgresHarness;
+    haul_conformance::fleet_tests!(PostgresHarness);
+}
+
 mod statistics {
     use crate::world::PostgresHarness;
     haul_conformance::statistics_tests!(PostgresHarness);

@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use haul_conformance::{
     books::{BooksHarness, BooksWorld},
     endpoints::{EndpointsHarness, EndpointsWorld},
+    fleet::{FleetHarness, FleetWorld},
     ledger::{LedgerHarness, LedgerWorld},
     maintenance::{MaintenanceHarness, MaintenanceWorld},
     schedules::{SchedulesHarness, SchedulesWorld},
     statistics::{StatisticsHarness, StatisticsWorld},
 };
 use haul_core::{
-    Books, Endpoints, Job, JobId, JobOptions, Kind, Ledger, Maintenance, Priority, ProcessId, Queue, Schedules,
+    Books, Endpoints, Fleet, Job, JobId, JobOptions, Kind, Ledger, Maintenance, Priority, ProcessId, Queue, Schedules,
     Statistics, Tenant,
     ledger::{Entry, NewJob, Record},
 };
@@ -58,6 +59,19 @@ impl StatisticsHarness for PostgresHarness {
         let world = World::new().await;
         world.sql("SELECT haul.prepare_day(current_date - ago) FROM generate_series(1, 11) AS ago").await;
         Arc::new(world)
+    }
+}
+
+#[async_trait]
+impl FleetHarness for PostgresHarness {
+    async fn fresh(&self) -> Arc<dyn FleetWorld> {
+        Arc::new(World::new().await)
+    }
+}
+
+impl FleetWorld for World {
+    fn fleet(&self) -> Arc<dyn Fleet> {
+        self.handle()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod books;
 mod endpoints;
+mod fleet;
 mod look;
 mod maintenance;
 mod receipts;
@@ -12,6 +13,7 @@ mod unsettled;
 use haul_core::{
     Job, JobId, Kind, ProcessId, QueueChange, QueueSettings, Tenant, Timestamp,
     endpoints::{Endpoint, EndpointId},
+    fleet::Member,
     ledger::{
         Accepted, BatchAccepted, BatchRecorded, Cancelled, Entry, LedgerError, NewJob, QueueInfo, ReceiptId, Record,
         Recorded, Result,
@@ -93,7 +95,7 @@ pub(in crate::reference) struct State {
     keys: HashMap<(Tenant, String), StoredKey>,
     queues: BTreeMap<QueueRef, StoredQueue>,
     receipts: BTreeMap<ReceiptId, StoredReceipt>,
-    seen: HashMap<ProcessId, Timestamp>,
+    members: BTreeMap<ProcessId, Member>,
     closed_minutes: BTreeSet<i64>,
     schedules: BTreeMap<ScheduleRef, Schedule>,
     /// Those that came with Haul, also those that are gone.

@@ -3,12 +3,11 @@
 use super::{State, StoredReceipt};
 use haul_core::{
     JobId, ProcessId, Timestamp,
+    fleet::GONE_AFTER,
     ledger::{Receipt, ReceiptId},
 };
 use std::time::Duration;
 
-/// How long after its last sign of life a process counts as gone.
-const GONE_AFTER: Duration = Duration::from_secs(15);
 /// How old the receipt of a living process may get.
 const RECEIPT_AGE_MAX: Duration = Duration::from_secs(180);
 /// How long after a receipt was taken it is swept again.
@@ -34,18 +33,14 @@ impl State {
         self.receipts.values().any(|receipt| (receipt.first..=receipt.last).contains(&job))
     }
 
-    pub(in crate::reference) fn heartbeat(&mut self, now: Timestamp, process: ProcessId) {
-        self.seen.insert(process, now);
-    }
-
     pub(in crate::reference) fn take_receipts(
         &mut self,
         now: Timestamp,
         taker: ProcessId,
         limit: usize,
     ) -> Vec<Receipt> {
-        let seen = &self.seen;
-        let alive = |owner: &ProcessId| seen.get(owner).is_some_and(|seen| now.since(*seen) < GONE_AFTER);
+        let members = &self.members;
+        let alive = |owner: &ProcessId| members.get(owner).is_some_and(|member| now.since(member.seen) < GONE_AFTER);
         let ripe = |receipt: &StoredReceipt| match (receipt.taken_at, alive(&receipt.owner)) {
             (None, false) => true,
             (None, true) => now.since(receipt.created_at) >= RECEIPT_AGE_MAX,
