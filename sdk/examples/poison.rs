@@ -110,6 +110,7 @@ async fn up(settings: Settings) -> Result<(), Box<dyn Error>> {
         endpoints: doors.endpoints(),
         statistics: doors.statistics(),
         books: doors.books(),
+        fleet: doors.fleet(),
         dispatch: doors.dispatch(),
         audit: Arc::new(Auditor::new(doors.ledger(), doors.dispatch(), &config.repair)),
         mint: doors.mint().clone(),

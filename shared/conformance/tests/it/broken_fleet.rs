@@ -51,10 +51,9 @@ impl Fleet for BrokenFleet {
                 self.inner.heartbeat(&ProcessInfo { id: report.id, role: report.role.clone() }).await
             }
             ReportsWithoutABeat => {
-                self.shown.lock().insert(
-                    report.id,
-                    Member { report: report.clone(), since: self.inner.now().await?, seen: self.inner.now().await? },
-                );
+                let now = self.inner.now().await?;
+                let member = Member { report: report.clone(), since: now, seen: now };
+                self.shown.lock().insert(report.id, member);
                 Ok(())
             }
             _ => {
