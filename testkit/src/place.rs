@@ -34,7 +34,10 @@ pub(crate) fn on_free_port<T>(start: impl Fn(u16) -> Result<T>) -> Result<T> {
 ///
 /// Below the range from which the kernel takes the ports of outgoing connections: a client of another test could otherwise
 /// be on it by the time that the server listens.
-pub(crate) fn free_port() -> Result<u16> {
+///
+/// # Errors
+/// When none is free.
+pub fn free_port() -> Result<u16> {
     static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(RandomState::new().hash_one("port") as u32 / 2));
     for _ in 0..PORTS_COUNT {
         let next = NEXT.fetch_add(1, Ordering::Relaxed) % PORTS_COUNT;

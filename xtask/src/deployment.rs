@@ -6,13 +6,15 @@ use anyhow::Result;
 use std::process::Command;
 
 use crate::{
+    kubernetes,
     run::{root, run},
     tools::{self, Tool},
 };
 
-/// Checks `docker-compose.yml` and what `dashboards/prometheus` holds.
+/// Checks `docker-compose.yml`, `deploy/kubernetes` and what `dashboards/prometheus` holds.
 pub(crate) fn check() -> Result<()> {
-    tools::ensure(&[Tool::Compose, Tool::Prometheus])?;
+    tools::ensure(&[Tool::Compose, Tool::Prometheus, Tool::Yaml])?;
+    kubernetes::check()?;
     // The key is required, and any text will do.
     run(here("docker-compose").args(["config", "--quiet"]).env("HAUL_ADMIN_KEY", "any"))?;
     run(here("promtool").args(["check", "config", "dashboards/prometheus/prometheus.yml"]))

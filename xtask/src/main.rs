@@ -1,4 +1,4 @@
-//! What developers and the build machine run: `cargo xtask test`, `ci`, `faults`, `sqlx` and `bench`.
+//! What developers and the build machine run: `cargo xtask test`, `ci`, `faults`, `guide`, `sqlx` and `bench`.
 //!
 //! Promise: each command says what it does before it does it, needs nothing but a Rust toolchain and a
 //! Debian-like system beneath it, and fails when something that it ran failed.
@@ -8,11 +8,14 @@ mod bench;
 mod ci;
 mod deployment;
 mod faults;
+mod guide;
+mod kubernetes;
 mod leaks;
 mod run;
 mod sqlx;
 mod test;
 mod tools;
+mod yaml;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -39,6 +42,10 @@ enum Command {
     },
     /// Break real servers under load, and check that no job is lost
     Faults(faults::Faults),
+    /// Ask those who read them whether the files in docker-compose.yml, deploy and dashboards are right
+    Deployment,
+    /// Run the commands of docs/production.md, as they stand there, in a scratch directory
+    Guide,
     /// Run every check that a change has to pass: format, clippy, dependencies, SQL, tests
     Ci,
     /// Regenerate what the SQL macros remember of the databases (`.sqlx`), from the migrations
@@ -56,6 +63,8 @@ fn main() -> ExitCode {
         Command::Test { arguments } => test::test(&arguments),
         Command::Bench { what } => bench::bench(&what),
         Command::Faults(what) => faults::faults(&what),
+        Command::Deployment => deployment::check(),
+        Command::Guide => guide::guide(),
         Command::Ci => ci::ci(),
         Command::Sqlx { database, check } => sqlx::regenerate(database, check),
     };

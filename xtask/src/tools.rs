@@ -42,6 +42,9 @@ pub(crate) enum Tool {
     Faketime,
     Compose,
     Prometheus,
+    Jq,
+    Openssl,
+    Yaml,
 }
 
 impl Tool {
@@ -54,6 +57,11 @@ impl Tool {
             Self::Faketime => place::on_path("faketime").is_some(),
             Self::Compose => place::on_path("docker-compose").is_some(),
             Self::Prometheus => ["prometheus", "promtool"].iter().all(|program| place::on_path(program).is_some()),
+            Self::Jq => place::on_path("jq").is_some(),
+            Self::Openssl => place::on_path("openssl").is_some(),
+            Self::Yaml => {
+                Command::new("python3").args(["-c", "import yaml"]).output().is_ok_and(|it| it.status.success())
+            }
         }
     }
 
@@ -66,6 +74,9 @@ impl Tool {
             Self::Faketime => "faketime",
             Self::Compose => "docker-compose",
             Self::Prometheus => "prometheus",
+            Self::Jq => "jq",
+            Self::Openssl => "openssl",
+            Self::Yaml => "python3-yaml",
         }
     }
 }
@@ -81,10 +92,7 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
         bail!("missing, and there is no apt-get to install it with: {packages} (Postgres 15+, Redis 7+)");
     }
     println!("xtask: installing {packages}, which the tests start for themselves; no service stays running");
-    let mut install = match as_root()? {
-        None => Command::new("sh"),
-        Some(sudo) => sudo,
-    };
+    let mut install = root_shell()?;
     run(install.args(["-c", INSTALL, "install"]).args(packages.split(' ')))?;
     match missing.iter().find(|tool| !tool.is_there()) {
         None => Ok(()),
@@ -106,17 +114,17 @@ pub(crate) fn cargo_deny() -> Result<Command> {
     Ok(command)
 }
 
-/// How to become root: nothing when we are, else `sudo` when it asks for no password.
-fn as_root() -> Result<Option<Command>> {
+/// A shell of root's, to be given its arguments: by `sudo` where we are not, when it asks for no password.
+pub(crate) fn root_shell() -> Result<Command> {
     let id = Command::new("id").arg("-u").output().context("id did not start")?;
     if id.stdout.trim_ascii() == b"0" {
-        return Ok(None);
+        return Ok(Command::new("sh"));
     }
     let able = Command::new("sudo").args(["-n", "true"]).output().is_ok_and(|output| output.status.success());
     if !able {
-        bail!("packages are missing, and we are neither root nor may use sudo without a password");
+        bail!("this needs root, and we are neither root nor may use sudo without a password");
     }
     let mut sudo = Command::new("sudo");
     sudo.args(["-n", "sh"]);
-    Ok(Some(sudo))
+    Ok(sudo)
 }

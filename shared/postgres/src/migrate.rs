@@ -6,9 +6,15 @@ use sqlx::{
     migrate::{Migrate, Migration, Migrator},
     postgres::{PgConnection, PgPoolOptions},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
-static MIGRATOR: Migrator = sqlx::migrate!();
+/// While versions are mixed, processes of the older one start, and migrate, too: what a later version has applied is not theirs
+/// to complain about.
+static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrator = sqlx::migrate!();
+    migrator.set_ignore_missing(true);
+    migrator
+});
 
 /// Where the migrator keeps what it has done; named in `sqlx.toml`, too.
 const TABLE: &str = "haul._sqlx_migrations";
