@@ -6,7 +6,7 @@ use anyhow::Result;
 use std::process::Command;
 
 use crate::{
-    kubernetes,
+    alerts, kubernetes,
     run::{root, run},
     tools::{self, Tool},
 };
@@ -17,7 +17,9 @@ pub(crate) fn check() -> Result<()> {
     kubernetes::check()?;
     // The key is required, and any text will do.
     run(here("docker-compose").args(["config", "--quiet"]).env("HAUL_ADMIN_KEY", "any"))?;
-    run(here("promtool").args(["check", "config", "dashboards/prometheus/prometheus.yml"]))
+    run(here("promtool").args(["check", "config", "dashboards/prometheus/prometheus.yml"]))?;
+    alerts::check()?;
+    run(here("promtool").args(["test", "rules"]).args(alerts::files("tests")?))
 }
 
 fn here(program: &str) -> Command {

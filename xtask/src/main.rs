@@ -4,6 +4,7 @@
 //! Debian-like system beneath it, and fails when something that it ran failed.
 //! It will not leave services running, and it writes nothing outside the checkout but packages it was asked to install.
 
+mod alerts;
 mod bench;
 mod ci;
 mod deployment;
