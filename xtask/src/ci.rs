@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use crate::run::{cargo, run};
 use crate::tools::cargo_deny;
-use crate::{deployment, faults, guide, sqlx, test};
+use crate::{dashboards, deployment, faults, guide, sqlx, test};
 
 /// Runs every check, also after one failed, and tells at the end which did. The tests come last, and then the faults.
 pub(crate) fn ci() -> Result<()> {
@@ -26,6 +26,8 @@ pub(crate) fn ci() -> Result<()> {
     step("sqlx", sqlx::regenerate(None, true));
     println!("xtask: are the files that it is deployed by accepted?");
     step("deployment", deployment::check());
+    println!("xtask: is there something to see in every panel, and can every alert fire?");
+    step("dashboards", dashboards::check());
     println!("xtask: do the production guide's commands work, as they stand there?");
     step("guide", guide::guide());
     println!("xtask: do the tests pass?");

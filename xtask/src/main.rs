@@ -1,4 +1,4 @@
-//! What developers and the build machine run: `cargo xtask test`, `ci`, `faults`, `guide`, `sqlx` and `bench`.
+//! What developers and the build machine run: `cargo xtask test`, `ci`, `dashboards`, `faults`, `guide`, `sqlx` and `bench`.
 //!
 //! Promise: each command says what it does before it does it, needs nothing but a Rust toolchain and a
 //! Debian-like system beneath it, and fails when something that it ran failed.
@@ -7,6 +7,7 @@
 mod alerts;
 mod bench;
 mod ci;
+mod dashboards;
 mod deployment;
 mod faults;
 mod guide;
@@ -45,6 +46,8 @@ enum Command {
     Faults(faults::Faults),
     /// Ask those who read them whether the files in docker-compose.yml, deploy and dashboards are right
     Deployment,
+    /// Put every expression of dashboards and alerts to a Prometheus that watches the platform under load
+    Dashboards,
     /// Run the commands of docs/production.md, as they stand there, in a scratch directory
     Guide,
     /// Run every check that a change has to pass: format, clippy, dependencies, SQL, tests
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Test { arguments } => test::test(&arguments),
         Command::Bench { what } => bench::bench(&what),
         Command::Faults(what) => faults::faults(&what),
+        Command::Dashboards => dashboards::check(),
         Command::Deployment => deployment::check(),
         Command::Guide => guide::guide(),
         Command::Ci => ci::ci(),

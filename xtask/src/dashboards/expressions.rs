@@ -1,0 +1,132 @@
+//! Every expression that somebody looks at, or is woken by: read from the files, with what they name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use anyhow::{Context, Result, bail, ensure};
+use haul_core::telemetry::{Form, METRICS};
+use serde_json::Value;
+
+use super::promql::selectors;
+use crate::{alerts, run::root, yaml};
+
+const DASHBOARDS: &str = "dashboards/grafana/dashboards";
+/// What Prometheus makes itself.
+const OF_PROMETHEUS: [&str; 2] = ["up", "ALERTS"];
+
+/// An expression, and where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Expression {
+    /// `queues.json: Ready`, `rules/jobs.yml: HaulQueueOld`.
+    pub(super) place: String,
+    /// As Prometheus is to be asked: without Grafana's variables.
+    pub(super) text: String,
+    /// An alert's is empty as long as all is well.
+    pub(super) is_alert: bool,
+}
+
+/// All of them. Fails for those that name what nothing declares, and for a metric that none of them names.
+pub(super) fn read() -> Result<Vec<Expression>> {
+    let mut all = Vec::new();
+    let mut records = BTreeSet::new();
+    for file in alerts::files("rules")? {
+        for group in yaml::read(&file)?[0]["groups"].as_array().into_iter().flatten() {
+            for rule in group["rules"].as_array().into_iter().flatten() {
+                let name = rule["alert"].as_str().or(rule["record"].as_str()).context("a rule without a name")?;
+                let text = rule["expr"].as_str().with_context(|| format!("{name} has no expression"))?.to_owned();
+                let is_alert = rule["record"].is_null();
+                if !is_alert {
+                    records.insert(name.to_owned());
+                }
+                all.push(Expression { place: format!("{file}: {name}"), text, is_alert });
+            }
+        }
+    }
+    let scaling = yaml::read("deploy/kubernetes/scaling.yaml")?;
+    let query = scaling[0]["spec"]["triggers"][0]["metadata"]["query"].as_str().context("scaling.yaml asks nothing")?;
+    all.push(Expression { place: "scaling.yaml".to_owned(), text: query.to_owned(), is_alert: false });
+    all.extend(dashboards()?);
+    names(&all, &records)?;
+    Ok(all)
+}
+
+/// Holds what the expressions name against what is declared, both ways.
+fn names(all: &[Expression], records: &BTreeSet<String>) -> Result<()> {
+    let mut declared: BTreeMap<String, &str> = BTreeMap::new();
+    for metric in METRICS {
+        declared.insert(metric.name.to_owned(), metric.name);
+        if matches!(metric.form, Form::Histogram(_)) {
+            declared.remove(metric.name);
+            declared.extend(["_bucket", "_sum", "_count"].map(|part| (format!("{}{part}", metric.name), metric.name)));
+        }
+    }
+    let mut shown = BTreeSet::new();
+    for expression in all {
+        for selector in selectors(&expression.text)? {
+            if let Some(metric) = declared.get(&selector.name) {
+                shown.insert(*metric);
+            } else if !records.contains(&selector.name) && !OF_PROMETHEUS.contains(&&*selector.name) {
+                bail!("{}: nothing is named {}", expression.place, selector.name);
+            }
+        }
+    }
+    let unseen: Vec<_> = METRICS.iter().map(|metric| metric.name).filter(|name| !shown.contains(name)).collect();
+    ensure!(unseen.is_empty(), "declared, and in no panel, rule or alert: {unseen:?}");
+    Ok(())
+}
+
+/// The expressions of all panels, variables and annotations, and whether the dashboards are fit to be provisioned.
+fn dashboards() -> Result<Vec<Expression>> {
+    let runbook = fs::read_to_string(root().join("docs/runbook.md"))?.to_lowercase();
+    let (mut all, mut uids) = (Vec::new(), BTreeSet::new());
+    let mut files: Vec<_> = fs::read_dir(root().join(DASHBOARDS))?.collect::<Result<_, _>>()?;
+    files.sort_by_key(fs::DirEntry::file_name);
+    for file in files {
+        let name = file.file_name().to_string_lossy().into_owned();
+        let text = fs::read_to_string(file.path())?;
+        let dashboard: Value = serde_json::from_str(&text).with_context(|| format!("{name} is no JSON"))?;
+        let uid = dashboard["uid"].as_str().with_context(|| format!("{name} has no uid"))?;
+        ensure!(uids.insert(uid.to_owned()), "{name}: its uid is another's, too");
+        for link in text.split("/runbook.md#").skip(1) {
+            let anchor = link.split('"').next().unwrap_or_default();
+            ensure!(runbook.contains(&format!("\n## {anchor}\n")), "{name} links to no section: {anchor}");
+        }
+        let mut add = |what: &str, expression: &str| {
+            all.push(Expression { place: format!("{name}: {what}"), text: filled(expression), is_alert: false });
+        };
+        let mut ids = BTreeSet::new();
+        for panel in dashboard["panels"].as_array().with_context(|| format!("{name} has no panels"))? {
+            let title = panel["title"].as_str().with_context(|| format!("{name}: a panel without a title"))?;
+            ensure!(ids.insert(panel["id"].to_string()), "{name}: {title}: its id is another's, too");
+            if panel["type"] == "row" {
+                continue;
+            }
+            ensure!(panel["datasource"]["uid"] == "prometheus", "{name}: {title}: what is asked?");
+            ensure!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{name}: {title} has no unit");
+            let targets = panel["targets"].as_array().with_context(|| format!("{name}: {title} asks nothing"))?;
+            for target in targets {
+                add(title, target["expr"].as_str().with_context(|| format!("{name}: {title} asks nothing"))?);
+            }
+        }
+        for annotation in dashboard["annotations"]["list"].as_array().into_iter().flatten() {
+            add(
+                "annotation",
+                annotation["expr"].as_str().with_context(|| format!("{name}: an annotation of nothing"))?,
+            );
+        }
+        for variable in dashboard["templating"]["list"].as_array().into_iter().flatten() {
+            if let Some(query) = variable["query"]["query"].as_str() {
+                let values = query.strip_prefix("label_values(").and_then(|rest| rest.rsplit_once(','));
+                let (metric, label) = values.with_context(|| format!("{name}: {query} gives no values"))?;
+                add("variable", &format!("count by ({}) ({metric})", label.trim_end_matches(')').trim()));
+            }
+        }
+    }
+    ensure!(uids.len() == 6, "there are six dashboards, not {}", uids.len());
+    Ok(all)
+}
+
+/// With the values that Grafana gives its variables when somebody looks at the last minutes of everything.
+fn filled(expression: &str) -> String {
+    expression.replace("$__rate_interval", "10s").replace("$queue", ".*").replace("$instance", ".*")
+}
