@@ -7,12 +7,15 @@ use anyhow::{Context, Result, bail, ensure};
 use haul_core::telemetry::{Form, METRICS};
 use serde_json::Value;
 
-use super::promql::selectors;
+use super::promql::named;
 use crate::{alerts, run::root, yaml};
 
 const DASHBOARDS: &str = "dashboards/grafana/dashboards";
 /// What Prometheus makes itself.
 const OF_PROMETHEUS: [&str; 2] = ["up", "ALERTS"];
+
+/// Labels that come with a target, and that of buckets.
+const OF_TARGETS: [&str; 3] = ["instance", "job", "le"];
 
 /// An expression, and where it stands.
 #[derive(Debug, Clone)]
@@ -21,6 +24,8 @@ pub(super) struct Expression {
     pub(super) place: String,
     /// As Prometheus is to be asked: without Grafana's variables.
     pub(super) text: String,
+    /// The labels that its legend shows.
+    pub(super) legend: Vec<String>,
     /// An alert's is empty as long as all is well.
     pub(super) is_alert: bool,
 }
@@ -38,13 +43,18 @@ pub(super) fn read() -> Result<Vec<Expression>> {
                 if !is_alert {
                     records.insert(name.to_owned());
                 }
-                all.push(Expression { place: format!("{file}: {name}"), text, is_alert });
+                all.push(Expression { place: format!("{file}: {name}"), text, legend: Vec::new(), is_alert });
             }
         }
     }
     let scaling = yaml::read("deploy/kubernetes/scaling.yaml")?;
     let query = scaling[0]["spec"]["triggers"][0]["metadata"]["query"].as_str().context("scaling.yaml asks nothing")?;
-    all.push(Expression { place: "scaling.yaml".to_owned(), text: query.to_owned(), is_alert: false });
+    all.push(Expression {
+        place: "scaling.yaml".to_owned(),
+        text: query.to_owned(),
+        legend: Vec::new(),
+        is_alert: false,
+    });
     all.extend(dashboards()?);
     names(&all, &records)?;
     Ok(all)
@@ -62,7 +72,12 @@ fn names(all: &[Expression], records: &BTreeSet<String>) -> Result<()> {
     }
     let mut shown = BTreeSet::new();
     for expression in all {
-        for selector in selectors(&expression.text)? {
+        let named = named(&expression.text)?;
+        for label in &named.labels {
+            let is_declared = METRICS.iter().any(|metric| metric.labels.iter().any(|one| one.name == label));
+            ensure!(is_declared || OF_TARGETS.contains(&&**label), "{}: no label is named {label}", expression.place);
+        }
+        for selector in &named.selectors {
             if let Some(metric) = declared.get(&selector.name) {
                 shown.insert(*metric);
             } else if !records.contains(&selector.name) && !OF_PROMETHEUS.contains(&&*selector.name) {
@@ -91,8 +106,12 @@ fn dashboards() -> Result<Vec<Expression>> {
             let anchor = link.split('"').next().unwrap_or_default();
             ensure!(runbook.contains(&format!("\n## {anchor}\n")), "{name} links to no section: {anchor}");
         }
-        let mut add = |what: &str, expression: &str| {
-            all.push(Expression { place: format!("{name}: {what}"), text: filled(expression), is_alert: false });
+        let mut add = |what: &str, expression: &str, legend: &Value| {
+            let legend = legend.as_str().unwrap_or_default().split("{{").skip(1);
+            let legend =
+                legend.filter_map(|part| part.split("}}").next()).map(|label| label.trim().to_owned()).collect();
+            let place = format!("{name}: {what}");
+            all.push(Expression { place, text: filled(expression), legend, is_alert: false });
         };
         let mut ids = BTreeSet::new();
         for panel in dashboard["panels"].as_array().with_context(|| format!("{name} has no panels"))? {
@@ -105,20 +124,21 @@ fn dashboards() -> Result<Vec<Expression>> {
             ensure!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{name}: {title} has no unit");
             let targets = panel["targets"].as_array().with_context(|| format!("{name}: {title} asks nothing"))?;
             for target in targets {
-                add(title, target["expr"].as_str().with_context(|| format!("{name}: {title} asks nothing"))?);
+                let expression = target["expr"].as_str().with_context(|| format!("{name}: {title} asks nothing"))?;
+                add(title, expression, &target["legendFormat"]);
             }
         }
         for annotation in dashboard["annotations"]["list"].as_array().into_iter().flatten() {
-            add(
-                "annotation",
-                annotation["expr"].as_str().with_context(|| format!("{name}: an annotation of nothing"))?,
-            );
+            let expression =
+                annotation["expr"].as_str().with_context(|| format!("{name}: an annotation of nothing"))?;
+            add("annotation", expression, &annotation["titleFormat"]);
         }
         for variable in dashboard["templating"]["list"].as_array().into_iter().flatten() {
             if let Some(query) = variable["query"]["query"].as_str() {
                 let values = query.strip_prefix("label_values(").and_then(|rest| rest.rsplit_once(','));
                 let (metric, label) = values.with_context(|| format!("{name}: {query} gives no values"))?;
-                add("variable", &format!("count by ({}) ({metric})", label.trim_end_matches(')').trim()));
+                let label = label.trim_end_matches(')').trim();
+                add("variable", &format!("count by ({label}) ({metric})"), &format!("{{{{{label}}}}}").into());
             }
         }
     }

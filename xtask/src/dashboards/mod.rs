@@ -49,9 +49,10 @@ async fn ask(asked: Vec<Expression>) -> Result<()> {
         let mut open = questions(&asked)?;
         loop {
             let mut empty = Vec::new();
-            for (place, text) in open {
-                if !answers(&prometheus, &text, begun.elapsed()).await.with_context(|| place.clone())? {
-                    empty.push((place, text));
+            for question in open {
+                let answered = answers(&prometheus, &question, begun.elapsed()).await;
+                if !answered.with_context(|| question.place.clone())? {
+                    empty.push(question);
                 }
             }
             open = empty;
@@ -59,7 +60,8 @@ async fn ask(asked: Vec<Expression>) -> Result<()> {
                 break;
             }
             if begun.elapsed() > LIMIT {
-                let lines: Vec<_> = open.iter().map(|(place, text)| format!("\n  {place}: {text}")).collect();
+                let lines: Vec<_> =
+                    open.iter().map(|it| format!("\n  {}: {} {:?}", it.place, it.text, it.legend)).collect();
                 bail!("nothing was seen of:{}", lines.concat());
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -75,34 +77,35 @@ async fn ask(asked: Vec<Expression>) -> Result<()> {
 }
 
 /// What has to have an answer: the expressions, and in place of alerts what they name.
-fn questions(asked: &[Expression]) -> Result<Vec<(String, String)>> {
+fn questions(asked: &[Expression]) -> Result<Vec<Expression>> {
     let mut questions = Vec::new();
     for expression in asked {
-        let selectors = promql::selectors(&expression.text)?;
+        let selectors = promql::named(&expression.text)?.selectors;
         let is_quiet = |name: &str| QUIET.iter().any(|(quiet, _)| *quiet == name);
         if expression.is_alert {
-            let named = selectors.into_iter().filter(|selector| !is_quiet(&selector.name));
-            questions.extend(named.map(|selector| (expression.place.clone(), selector.text)));
+            let loud = selectors.into_iter().filter(|selector| !is_quiet(&selector.name));
+            questions.extend(loud.map(|selector| Expression { text: selector.text, ..expression.clone() }));
         } else if !selectors.iter().all(|selector| is_quiet(&selector.name)) {
-            questions.push((expression.place.clone(), expression.text.clone()));
+            questions.push(expression.clone());
         }
     }
     Ok(questions)
 }
 
-/// Whether there was anything to see of it since the platform was started; a number, that is.
-async fn answers(prometheus: &Client, expression: &str, since: Duration) -> Result<bool> {
+/// Whether there was anything to see of it since the platform was started: a number, under all labels of its legend.
+async fn answers(prometheus: &Client, question: &Expression, since: Duration) -> Result<bool> {
     #[expect(
         clippy::disallowed_methods,
         reason = "Prometheus is asked by the clock on the wall; nothing here is Haul's time"
     )]
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
-    let form = format!("query={}&start={}&end={now}&step=1", encoded(expression), now - since.as_secs());
+    let form = format!("query={}&start={}&end={now}&step=1", encoded(&question.text), now - since.as_secs());
     let request = Request::post("/api/v1/query_range").header("content-type", "application/x-www-form-urlencoded");
     let answer = prometheus.send(request, form.into()).await?.json()?;
-    ensure!(answer["status"] == "success", "{expression}: {}", answer["error"]);
+    ensure!(answer["status"] == "success", "{}: {}", question.text, answer["error"]);
     let series = answer["data"]["result"].as_array().context("no result")?;
-    let values = series.iter().flat_map(|one| one["values"].as_array().into_iter().flatten());
+    let is_named = |one: &&Value| question.legend.iter().all(|label| one["metric"][label].is_string());
+    let values = series.iter().filter(is_named).flat_map(|one| one["values"].as_array().into_iter().flatten());
     Ok(values.map(|value| &value[1]).any(|value| value != "NaN"))
 }
 

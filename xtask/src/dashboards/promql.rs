@@ -2,6 +2,15 @@
 
 use anyhow::{Result, bail, ensure};
 
+/// What an expression names.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// Its selectors, in order.
+    pub(super) selectors: Vec<Selector>,
+    /// The labels that it groups and matches by.
+    pub(super) labels: Vec<String>,
+}
+
 /// A metric with its matchers, as it stands in the expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Selector {
@@ -19,9 +28,9 @@ const WORDS: [&str; 16] = [
     "group", "inf", "nan",
 ];
 
-/// Every selector of an expression, in order.
-pub(super) fn selectors(expression: &str) -> Result<Vec<Selector>> {
-    let mut found = Vec::new();
+/// Everything that an expression names.
+pub(super) fn named(expression: &str) -> Result<Named> {
+    let mut found = Named::default();
     let mut rest = expression;
     while let Some(first) = rest.chars().next() {
         match first {
@@ -34,20 +43,23 @@ pub(super) fn selectors(expression: &str) -> Result<Vec<Selector>> {
                 let (word, behind) = rest.split_at(end.unwrap_or(rest.len()));
                 rest = behind.trim_start();
                 if LISTS.contains(&word) {
-                    if rest.starts_with('(') {
-                        rest = after(rest, ')')?;
+                    if let Some(list) = rest.strip_prefix('(') {
+                        rest = after(list, ')')?;
+                        let list = &list[..list.len() - rest.len() - 1];
+                        let labels = list.split(',').map(str::trim).filter(|label| !label.is_empty());
+                        found.labels.extend(labels.map(str::to_owned));
                     }
                 } else if !rest.starts_with('(') && !WORDS.contains(&word) {
                     let matchers_end = if behind.starts_with('{') { end_of_matchers(behind)? } else { 0 };
                     let text = format!("{word}{}", &behind[..matchers_end]);
-                    found.push(Selector { name: word.to_owned(), text });
+                    found.selectors.push(Selector { name: word.to_owned(), text });
                     rest = &behind[matchers_end..];
                 }
             }
             other => rest = &rest[other.len_utf8()..],
         }
     }
-    ensure!(!found.is_empty(), "{expression:?} names no metric");
+    ensure!(!found.selectors.is_empty(), "{expression:?} names no metric");
     Ok(found)
 }
 
@@ -90,7 +102,7 @@ mod tests {
     use super::*;
 
     fn texts(expression: &str) -> Vec<String> {
-        selectors(expression).expect("it is read").into_iter().map(|selector| selector.text).collect()
+        named(expression).expect("it is read").selectors.into_iter().map(|selector| selector.text).collect()
     }
 
     #[test]
@@ -110,9 +122,15 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_those_that_are_grouped_and_matched_by() {
+        let expression = "max by (a, b) (x{c=\"1\"}) and on () (y) / on (d) group_left sum(z)";
+        assert_eq!(named(expression).expect("it is read").labels, ["a", "b", "d"]);
+    }
+
+    #[test]
     fn what_names_no_metric_is_refused() {
         for wrong in ["1 + 1", "sum({job=\"haul\"})", "a{x=\"y\"", "rate(a[5m)"] {
-            assert!(selectors(wrong).is_err(), "{wrong}");
+            assert!(named(wrong).is_err(), "{wrong}");
         }
     }
 }
