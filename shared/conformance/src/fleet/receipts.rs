@@ -1,5 +1,6 @@
 use super::Stage;
 use haul_core::{ProcessId, fleet::Receipts};
+use std::time::Duration;
 
 async fn count(stage: &Stage) -> Receipts {
     stage.fleet.receipts().await.expect("receipts are counted")
@@ -20,6 +21,8 @@ pub async fn receipts_are_counted_whoever_owns_them_until_they_are_dropped(stage
 
 pub async fn the_oldest_receipt_is_as_old_as_its_jobs(stage: Stage) {
     let (first, oldest) = stage.accept(ProcessId::random()).await;
+    // Long enough for any clock to move.
+    tokio::time::sleep(Duration::from_millis(20)).await;
     let (_, younger) = stage.accept(ProcessId::NOBODY).await;
     assert_eq!(count(&stage).await.oldest, Some(oldest.created_at()));
     stage.ledger.drop_receipts(&[first]).await.expect("a receipt is dropped");
