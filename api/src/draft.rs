@@ -4,7 +4,7 @@ use crate::refusals::Refusals;
 use bytes::Bytes;
 use haul_core::{
     Job, JobId, JobOptions, Kind, Priority, Queue, Span, Tenant, Timestamp, batch::Weight, config::Config,
-    ledger::Idempotency,
+    ledger::Idempotency, trace,
 };
 use sha2::{Digest, Sha256};
 use std::{sync::Arc, time::Duration};
@@ -65,6 +65,12 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// The same, with the trace of the request that is being handled; a request without one leaves it as it is.
+    pub(crate) fn traced(mut self) -> Self {
+        self.options = JobOptions::traced(self.options, trace::current());
+        self
+    }
+
     /// The job under this id. A time that has passed means "at once".
     pub(crate) fn into_job(self, id: JobId, tenant: Tenant) -> Job {
         let created_at = id.created_at();

@@ -1,6 +1,6 @@
 //! The gate: what every request passes, once, on its way in and out.
 //!
-//! In: a request id, who may use `/v1`, no compressed bodies, a time limit. Out: problems are written down and 5xx are
+//! In: a request id, the trace, who may use `/v1`, no compressed bodies, a time limit. Out: problems are written down and 5xx are
 //! logged, panics become problems, the request is counted. So handlers only say what went wrong.
 //!
 //! Every 500 is logged. Of the 503s, of which an outage makes thousands a second, one a second is, with the number of
@@ -19,24 +19,41 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
-use http::{HeaderValue, StatusCode, header};
+use haul_core::trace::{self, OpenSpan, SpanKind};
+use http::{HeaderValue, Method, StatusCode, header};
 use parking_lot::Mutex;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
+use tracing::{Instrument, field};
 
 /// Lets a request through, or not, and completes its answer.
 pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let id = RequestId(headers::request_id(request.headers()));
     request.extensions_mut().insert(id.clone());
+    // Of the highest level, so that the lines within name the request at whichever level they are let through.
+    let span = tracing::error_span!("request", request_id = id.as_str(), trace_id = field::Empty);
+    pass(app, id, request, next).instrument(span).await
+}
+
+async fn pass(app: Arc<App>, id: RequestId, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let (method, began) = (request.method().clone(), Instant::now());
     let waits = request.uri().query().is_some_and(|query| query.split('&').any(|part| part.starts_with("wait=")));
     let has_body = !request.body().is_end_stream();
+    let method = request.method().clone();
+    let mut traced = None;
     let response = match admit(&app, &request) {
-        Ok(()) => run(&app, request, next).await,
+        Ok(()) => {
+            traced = begin_span(&request);
+            trace::within(traced.as_ref().map(OpenSpan::context), run(&app, request, next)).await
+        }
         Err(problem) => problem.into_response(),
     };
     let mut response = write_problem(&app, response, &id, route.as_ref(), has_body);
+    if let Some(traced) = traced {
+        let route = route.as_ref().map_or("none", MatchedPath::as_str);
+        traced.end(|| describe(&method, route, response.status()));
+    }
     response.headers_mut().insert(headers::REQUEST_ID, id.0);
     let took = (!waits).then(|| began.elapsed());
     app.requests.count(route.as_ref().map(MatchedPath::as_str), &method, response.status(), took);
@@ -72,6 +89,28 @@ fn admit(app: &App, request: &Request) -> Result<(), Problem> {
     headers::identity_encoding(request.headers())
 }
 
+/// The span of a request that may pass. Probes and scrapers have none.
+fn begin_span(request: &Request) -> Option<OpenSpan> {
+    if !request.uri().path().starts_with("/v1") {
+        return None;
+    }
+    let traced = OpenSpan::begin(headers::trace(request.headers()), SpanKind::Server)?;
+    let span = tracing::Span::current();
+    if !span.is_disabled() {
+        span.record("trace_id", traced.context().trace_id());
+    }
+    Some(traced)
+}
+
+fn describe(method: &Method, route: &str, status: StatusCode) -> (String, bool, Vec<(&'static str, String)>) {
+    let attributes = vec![
+        ("http.request.method", method.to_string()),
+        ("http.route", route.to_owned()),
+        ("http.response.status_code", status.as_str().to_owned()),
+    ];
+    (format!("{method} {route}"), status.is_server_error(), attributes)
+}
+
 async fn run(app: &App, request: Request, next: Next) -> Response {
     let waits = request.uri().query().is_some_and(|query| query.contains("wait="));
     let time_max = app.limits.request_timeout + if waits { app.limits.wait_max } else { Default::default() };
@@ -100,12 +139,12 @@ fn write_problem(
     let cause = problem.cause();
     let (request_id, route) = (id.as_str(), route.map(MatchedPath::as_str));
     if status == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(request_id, route, cause, "a request failed");
+        tracing::error!(route, cause, "a request failed");
     } else if status.is_server_error()
         && let Some(withheld) = app.complaints.next()
     {
         let problem = problem.kind.spec().slug;
-        tracing::warn!(request_id, route, cause, problem, withheld, "a request could not be served");
+        tracing::warn!(route, cause, problem, withheld, "a request could not be served");
     }
     let mut written = problem.render(request_id);
     if has_body && matches!(problem.kind, ProblemType::BodyTooLarge | ProblemType::RequestTimeout) {

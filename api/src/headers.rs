@@ -4,6 +4,7 @@ use crate::{
     problem::{Problem, ProblemType},
     reader::key_fault,
 };
+use haul_core::trace::{TRACEPARENT, TraceContext};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::fmt::Write;
 
@@ -82,6 +83,13 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
         (Some(value), None) if is_harmless(value) => value.clone(),
         _ => new_request_id(),
     }
+}
+
+/// The trace that the request belongs to. One that is malformed, or comes twice, is none: W3C Trace Context has it so.
+pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut given = headers.get_all(TRACEPARENT).iter();
+    let (Some(value), None) = (given.next(), given.next()) else { return None };
+    value.to_str().ok()?.parse().ok()
 }
 
 fn new_request_id() -> HeaderValue {

@@ -85,7 +85,8 @@ pub(crate) fn read(fields: &Fields<'_>, place: Place<'_>, rules: &Rules, now: Ti
         Cow::Borrowed(_) => rules.options.clone(),
         Cow::Owned(options) => Arc::new(options),
     };
-    Ok(Submit { draft: Draft { queue, kind, priority, start, payload, options }, key })
+    let draft = Draft { queue, kind, priority, start, payload, options }.traced();
+    Ok(Submit { draft, key })
 }
 
 fn is_optional(name: &str, place: Place<'_>) -> bool {

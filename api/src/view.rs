@@ -1,7 +1,9 @@
 //! The shapes that clients read. Field names and order here are the wire format; the snapshots of the tests hold them.
 
 use bytes::Bytes;
-use haul_core::{Failure, Job, JobError, JobId, JobState, Outcome, RetryPolicy, Span, Timestamp, outcome::JobRecord};
+use haul_core::{
+    Failure, Job, JobError, JobId, JobState, Outcome, RetryPolicy, Span, Timestamp, TraceContext, outcome::JobRecord,
+};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -85,6 +87,10 @@ pub(crate) struct JobView<'a> {
     /// The job that this one runs again.
     #[schema(value_type = Option<uuid::Uuid>)]
     origin: Option<JobId>,
+    /// The trace that it belongs to, 32 hexadecimal digits; absent when it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, examples("4bf92f3577b34da6a3ce929d0e0e4736"))]
+    trace_id: Option<String>,
     /// Failed attempts that were, or will be, tried again, oldest first. In a list: the latest only.
     failures: Vec<FailureView<'a>>,
     /// How it ended; null until then.
@@ -211,6 +217,7 @@ impl<'a> JobView<'a> {
             max_attempts: retry.max_attempts,
             retry: RetryView::of(retry),
             origin: options.origin,
+            trace_id: options.trace.map(TraceContext::trace_id),
             failures,
             outcome,
         }

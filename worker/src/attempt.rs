@@ -19,6 +19,7 @@ use haul_core::{
     Job, JobError, Span, Timestamp,
     ledger::BatchRecorded,
     policy::{self, AttemptEnd, Retry},
+    trace::{self, OpenSpan, SpanKind, TraceContext},
 };
 use std::{any::Any, sync::Arc, time::Duration};
 use tokio::{
@@ -27,6 +28,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, field};
 
 /// How long a handler that was told to stop may take to end by itself.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -81,21 +83,63 @@ pub(crate) async fn run(start: Start, claims: &Claims, house: Arc<House>) -> Opt
         let pulse = handled.house().pulse.clone();
         supervise(registered.handler.run(handled), &pulse, &told, allowed).await
     };
+    let traced = OpenSpan::begin(context.job().options.trace, SpanKind::Consumer);
+    let place = traced.as_ref().map(OpenSpan::context);
+    let supervised = trace::within(place, supervised).instrument(log_span(&context, place));
     let result = match AbortOnDropHandle::new(spawn(supervised)).await {
         Ok(result) => result,
         Err(error) => Some(Err(died(error))),
     };
     route.meters.run_seconds.record(began.elapsed());
     let end = judge(result, stop.told(), context.job(), allowed);
+    if let Some(traced) = traced {
+        traced.end(|| describe(&context, &end));
+    }
     Some(Ended { claim, route, context, crashes, end })
+}
+
+/// Names the job in every line that is logged within. Of the highest level, so that it does whatever is let through.
+fn log_span(context: &JobContext, place: Option<TraceContext>) -> tracing::Span {
+    let job = context.job();
+    let span = tracing::error_span!(
+        "attempt",
+        job_id = %job.id,
+        kind = job.kind.as_str(),
+        queue = job.queue.as_str(),
+        attempt = context.attempt(),
+        trace_id = field::Empty,
+    );
+    if let Some(place) = place
+        && !span.is_disabled()
+    {
+        span.record("trace_id", place.trace_id());
+    }
+    span
+}
+
+/// What is told about the span of an attempt.
+pub(crate) fn describe(context: &JobContext, end: &End) -> (String, bool, Vec<(&'static str, String)>) {
+    let job = context.job();
+    let attributes = vec![
+        ("haul.job_id", job.id.to_string()),
+        ("haul.kind", job.kind.to_string()),
+        ("haul.queue", job.queue.to_string()),
+        ("haul.attempt", context.attempt().to_string()),
+    ];
+    let is_error = matches!(end, End::Attempt(AttemptEnd::Failed(..) | AttemptEnd::Crashed(_)));
+    (format!("attempt {}", job.kind), is_error, attributes)
 }
 
 /// Runs a handler where somebody else supervises it.
 pub(crate) async fn handle(registered: Arc<Registered>, context: JobContext) -> Result<Done, HandlerError> {
+    // The worker has put the place of the attempt there.
+    let place = context.job().options.trace;
+    let span = log_span(&context, place);
     let handled = async move {
         let pulse = context.house().pulse.clone();
         pulse.gate(registered.handler.run(context)).await
     };
+    let handled = trace::within(place, handled).instrument(span);
     AbortOnDropHandle::new(spawn(handled)).await.unwrap_or_else(|error| Err(died(error)))
 }
 

@@ -6,6 +6,7 @@ use haul_core::{
     limits::ATTEMPTS_MAX,
     limits::{AHEAD_MS_MAX, FOLLOW_UPS_MAX, TAG_NAME_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX, TIMEOUT_MS_MAX},
     name::NameError,
+    trace,
 };
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
@@ -153,6 +154,7 @@ impl NewJob {
         }
         let options =
             if self.options == JobOptions::default() { JobOptions::shared_default() } else { Arc::new(self.options) };
+        let options = JobOptions::traced(options, trace::current().or(parent.options.trace));
         let queue = self.queue.transpose()?.unwrap_or_else(|| parent.queue.clone());
         Ok(Job { id, tenant: parent.tenant.clone(), queue, kind, priority, run_at, payload, options })
     }

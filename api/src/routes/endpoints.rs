@@ -66,5 +66,6 @@ pub(super) fn draft_of(
         start: crate::draft::Start::Now,
         payload: payload.into(),
         options: std::sync::Arc::new(options),
-    })
+    }
+    .traced())
 }

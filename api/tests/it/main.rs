@@ -17,6 +17,7 @@ mod payments;
 mod queues;
 mod schedules;
 mod server;
+mod traces;
 mod webhooks;
 mod wire;
 mod workers;

@@ -18,4 +18,5 @@ mod scheduler;
 mod schedules;
 mod secrets;
 mod settings;
+mod traces;
 mod world;

@@ -6,6 +6,7 @@ use crate::{
     policy::RetryPolicy,
     span::Span,
     time::Timestamp,
+    trace::TraceContext,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,9 @@ pub struct JobOptions {
     /// The job that this one runs again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<JobId>,
+    /// The trace of the request that it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 const TIMEOUT: Span = Span::from_secs(300);
@@ -100,11 +104,26 @@ fn is_default_timeout(timeout: &Span) -> bool {
 
 impl Default for JobOptions {
     fn default() -> Self {
-        Self { timeout: TIMEOUT, retry: RetryPolicy::default(), deadline: None, tags: BTreeMap::new(), origin: None }
+        Self {
+            timeout: TIMEOUT,
+            retry: RetryPolicy::default(),
+            deadline: None,
+            tags: BTreeMap::new(),
+            origin: None,
+            trace: None,
+        }
     }
 }
 
 impl JobOptions {
+    /// The same, with this trace; without one, exactly the same.
+    pub fn traced(options: Arc<Self>, trace: Option<TraceContext>) -> Arc<Self> {
+        let Some(trace) = trace else { return options };
+        let mut options = Arc::unwrap_or_clone(options);
+        options.trace = Some(trace);
+        Arc::new(options)
+    }
+
     /// The stored form: `None` when everything is at its default.
     pub fn encode(&self) -> Option<String> {
         if *self == Self::default() {
@@ -140,6 +159,7 @@ mod tests {
             timeout: Span::from_secs(3),
             deadline: Some(Timestamp::from_ms(1_800_000_000_000)),
             tags: BTreeMap::from([("order".into(), "\u{0}7".into())]),
+            trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
             ..JobOptions::default()
         };
         let stored = options.encode().unwrap();

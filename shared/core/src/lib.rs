@@ -31,6 +31,7 @@ pub mod statistics;
 pub mod telemetry;
 pub mod template;
 pub mod time;
+pub mod trace;
 
 pub use books::Books;
 pub use config::Config;
@@ -53,3 +54,4 @@ pub use span::Span;
 pub use statistics::Statistics;
 pub use template::JobTemplate;
 pub use time::{Clock, Timestamp};
+pub use trace::TraceContext;

@@ -7,6 +7,7 @@ use crate::{
     refusal::Refusal,
     resolver::{GuardedResolver, Lookup, SystemLookup},
     target::{Destination, Target},
+    traced::Traced,
 };
 use bytes::{Bytes, BytesMut};
 use haul_core::config::OutgoingConfig;
@@ -132,7 +133,9 @@ impl Outgoing {
         if !call.body.is_empty() {
             *request.body_mut() = Some(call.body.clone().into());
         }
+        let mut traced = Traced::begin(&mut request, target.destination());
         let response = self.0.client.execute(request).await.map_err(|error| unsent(target.destination(), error))?;
+        traced.answered(response.status());
         if headers::bytes(response.headers()) > self.0.header_bytes_max {
             return Err(CallError::TooLarge { part: "head", bytes_max: self.0.header_bytes_max });
         }

@@ -28,6 +28,7 @@ mod refusal;
 mod resolver;
 mod secrets;
 mod target;
+mod traced;
 
 pub use call::{Answer, Beyond, Call, CallError, Caps, Source};
 pub use client::{Outgoing, OutgoingError};

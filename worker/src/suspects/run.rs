@@ -6,7 +6,7 @@ use super::{
     wire::{self, Order, Report, Task},
 };
 use crate::{
-    attempt::{End, Ended, Start, judge, supervise},
+    attempt::{End, Ended, Start, describe, judge, supervise},
     claims::Claims,
     context::JobContext,
     error::HandlerError,
@@ -14,7 +14,10 @@ use crate::{
     registry::{Done, House},
     stop::Stop,
 };
-use haul_core::{JobError, policy};
+use haul_core::{
+    JobError, policy,
+    trace::{OpenSpan, SpanKind, TraceContext},
+};
 use std::{io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncWriteExt,
@@ -68,10 +71,11 @@ pub(super) async fn run(
     }
     let (is_used, crashes) = (process.is_used, start.crashes);
     let context = JobContext::new(job.clone(), start.attempt, stop.token().clone(), house.clone());
+    let traced = OpenSpan::begin(job.options.trace, SpanKind::Consumer);
     let begun = select! {
         biased;
         () = stop.token().cancelled() => None,
-        begun = begin(&mut process, &context) => Some(begun),
+        begun = begin(&mut process, &context, traced.as_ref().map(OpenSpan::context)) => Some(begun),
     };
     let meters = &start.route.meters;
     let again = |tried| if claims.wait(&[start.claim]) == [true] { tried } else { Tried::GivenBack };
@@ -108,12 +112,15 @@ pub(super) async fn run(
         meters.crashes.increment(1);
     }
     let end: End = judge(result, told, job, allowed);
+    if let Some(traced) = traced {
+        traced.end(|| describe(&context, &end));
+    }
     Tried::Ended(Box::new(Ended { claim: start.claim, route: start.route.clone(), context, crashes, end }))
 }
 
-async fn begin(process: &mut Process, context: &JobContext) -> Begun {
+async fn begin(process: &mut Process, context: &JobContext, place: Option<TraceContext>) -> Begun {
     let (job, house) = (context.job(), context.house());
-    let task = Task::new(job, context.attempt(), house.process, house.mint.clock().now());
+    let task = Task::new(job, place, context.attempt(), house.process, house.mint.clock().now());
     let asked = async {
         process.order(&Order::Run(Box::new(task)), std::slice::from_ref(&job.payload)).await?;
         process.report().await

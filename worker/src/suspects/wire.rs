@@ -6,7 +6,7 @@
 use crate::{error::HandlerError, follow_up::FOLLOW_UP_PAYLOAD_BYTES_MAX, registry::Done};
 use bytes::Bytes;
 use haul_core::{
-    Job, JobError, JobId, JobOptions, Kind, Priority, ProcessId, Queue, Tenant, Timestamp,
+    Job, JobError, JobId, JobOptions, Kind, Priority, ProcessId, Queue, Tenant, Timestamp, TraceContext,
     ledger::{BatchRecorded, ReceiptId, Recorded},
     limits::FOLLOW_UPS_MAX,
     policy::{AttemptEnd, Retry},
@@ -50,8 +50,17 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(job: &Job, attempt: u32, process: ProcessId, now: Timestamp) -> Self {
-        Self { job: JobHead::of(job), attempt, process: process.0, now_ms: now.as_ms() }
+    /// `place` is that of the attempt in its trace.
+    pub(super) fn new(
+        job: &Job,
+        place: Option<TraceContext>,
+        attempt: u32,
+        process: ProcessId,
+        now: Timestamp,
+    ) -> Self {
+        let mut head = JobHead::of(job);
+        head.options = JobOptions::traced(head.options, place);
+        Self { job: head, attempt, process: process.0, now_ms: now.as_ms() }
     }
     pub(super) fn process(&self) -> ProcessId {
         ProcessId(self.process)
@@ -300,7 +309,7 @@ mod tests {
     fn a_job_arrives_as_it_was_sent_whatever_its_bytes_are() {
         let sent = job(b"\xff\x00 not even text");
         let process = ProcessId::random();
-        let order = Order::Run(Box::new(Task::new(&sent, 3, process, Timestamp::from_ms(5))));
+        let order = Order::Run(Box::new(Task::new(&sent, None, 3, process, Timestamp::from_ms(5))));
         let frame = encode(&order, std::slice::from_ref(&sent.payload)).unwrap();
         let (order, raw) = read_blocking(&mut frame.as_slice()).unwrap();
         let Order::Run(task) = order else { panic!("another order") };

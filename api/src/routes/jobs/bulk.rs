@@ -24,10 +24,12 @@ use axum::{
     response::Response,
 };
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream, stream::FuturesOrdered};
+use haul_core::trace;
 use http::{HeaderValue, header};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 const NDJSON: &str = "application/x-ndjson";
 /// Lines in a chunk.
@@ -70,10 +72,11 @@ pub(crate) async fn bulk(State(app): State<Arc<App>>, request: Request) -> Resul
     let lines = Lines::new(request.into_body(), app.limits.body_bytes_max);
     let task = Bulk { out, request_id, pending: FuturesOrdered::new(), accepted: 0, rejected: 0, app: app.clone() };
     // Holds the app: the intake does not end before its last item.
-    tokio::spawn(async move {
+    let working = async move {
         task.run(lines).await;
         drop(slot);
-    });
+    };
+    tokio::spawn(trace::within(trace::current(), working).in_current_span());
     let items = stream::unfold(items, |mut items| async move {
         let next = items.read().await.transpose()?;
         Some((next, items))

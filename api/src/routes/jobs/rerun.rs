@@ -57,9 +57,10 @@ pub(crate) async fn rerun(
     super::accept(&app, Row { draft: again(record.job), idempotency }).await
 }
 
-/// The draft of another run. A deadline is a point in time, most likely past: it stays behind.
+/// The draft of another run. A deadline is a point in time, most likely past: it stays behind. The trace is the request's,
+/// or else the origin's.
 fn again(job: Job) -> Draft {
     let options = JobOptions { origin: Some(job.id), deadline: None, ..(*job.options).clone() };
     let Job { queue, kind, priority, payload, .. } = job;
-    Draft { queue, kind, priority, start: Start::Now, payload, options: Arc::new(options) }
+    Draft { queue, kind, priority, start: Start::Now, payload, options: Arc::new(options) }.traced()
 }

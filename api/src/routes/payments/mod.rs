@@ -132,7 +132,7 @@ fn job(app: &App, id: JobId, payment: PaymentId, operation: u32, kind: Operation
         payload: Bytes::from(Assignment { payment, operation }.payload()),
         options: app.rules.options.clone(),
     };
-    Ok(draft.into_job(id, app.tenant.clone()))
+    Ok(draft.traced().into_job(id, app.tenant.clone()))
 }
 
 /// What came of an order, once it is committed.

@@ -69,5 +69,5 @@ fn by_hand(template: JobTemplate, name: &ScheduleName) -> Draft {
     let JobTemplate { kind, queue, priority, payload, mut options } = template;
     options.tags.insert(SCHEDULE_TAG.to_owned(), name.to_string());
     options.tags.insert(TICK_TAG.to_owned(), MANUAL.to_owned());
-    Draft { queue, kind, priority, start: Start::Now, payload, options: Arc::new(options) }
+    Draft { queue, kind, priority, start: Start::Now, payload, options: Arc::new(options) }.traced()
 }

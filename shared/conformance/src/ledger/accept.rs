@@ -99,6 +99,7 @@ pub async fn options_and_extreme_values_survive(stage: Stage) {
         deadline: Some(far),
         tags: BTreeMap::from([("nul".to_owned(), "a\u{0}b".to_owned()), ("'\"\\é".to_owned(), String::new())]),
         origin: Some(stage.id()),
+        trace: Some(haul_core::TraceContext::fresh()),
     };
     let jobs = [
         Job { priority: Priority::new(0).expect("0 is a priority"), run_at: far, ..stage.job() },
