@@ -23,9 +23,9 @@ async fn a_third_party_is_called_within_the_trace_of_the_submit_in_every_attempt
     let redis = redis::Server::start(&redis::Options::default()).expect("redis");
     let migrated = haul(&["migrate"]).env("DATABASE_URL", &database).run().expect("migrate");
     assert_eq!(migrated.code, Some(0), "{migrated:?}");
-    let api = on(&database, &redis.url(), &["api"]).start().await.expect("api");
-    let worker = on(&database, &redis.url(), &["worker"]).env("HAUL_OUTGOING_ALLOW", "loopback");
-    let _worker = worker.start().await.expect("worker");
+    let role = |role| on(&database, &redis.url(), &[role]).env("HAUL_OUTGOING_ALLOW", "loopback");
+    let api = role("api").start().await.expect("api");
+    let _worker = role("worker").start().await.expect("worker");
     let party = Sink::start().await.expect("a third party");
     party.respond("/orders", [Reply::status(503), Reply::status(200)]);
 
