@@ -140,6 +140,19 @@ impl Pace for MemoryPace {
         Ok(known.into_iter().take(limit).map(|(name, known)| known.state.sight(now, name.clone())).collect())
     }
 
+    async fn page(&self, after: Option<&Destination>, limit: usize) -> Result<Vec<Sight>> {
+        let destinations = self.destinations.lock();
+        let now = self.now_us();
+        let mut known: Vec<_> =
+            destinations.iter().filter(|(name, _)| after.is_none_or(|after| *name > after)).collect();
+        known.sort_by_key(|(name, _)| *name);
+        Ok(known.into_iter().take(limit).map(|(name, known)| known.state.sight(now, name.clone())).collect())
+    }
+
+    async fn look(&self, destination: &Destination) -> Result<Option<Sight>> {
+        Ok(self.with_known(destination, |state, now| state.sight(now, destination.clone())))
+    }
+
     async fn reset(&self, destination: &Destination) -> Result<bool> {
         Ok(self.with_known(destination, State::reset).is_some())
     }

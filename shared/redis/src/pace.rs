@@ -161,12 +161,35 @@ impl Pace for RedisPace {
         let mut call = Call::on_destinations(&script::PACE_NAMES);
         call.arg(limit.min(DESTINATIONS_MAX));
         let names: Vec<String> = self.ask(call).await?;
-        let looks = names.into_iter().filter_map(|name| Destination::new(name).ok()).map(async |destination| {
-            let reply: Vec<Value> = self.ask(self.call(&script::PACE_LOOK, &destination, IDLE_MAX)).await?;
-            if reply.is_empty() { Ok(None) } else { sight(&reply, destination).map(Some).ok_or_else(unreadable) }
-        });
+        let names = names.into_iter().filter_map(|name| Destination::new(name).ok());
+        let looks = names.map(async |destination| self.look(&destination).await);
         let seen: Vec<Option<Sight>> = stream::iter(looks).buffered(LOOKS_MAX).try_collect().await?;
         Ok(seen.into_iter().flatten().collect())
+    }
+
+    /// Reads all names, of which there are [`DESTINATIONS_MAX`] at most: they are kept by when they are forgotten. Those
+    /// of which nothing is known any longer are passed over.
+    async fn page(&self, after: Option<&Destination>, limit: usize) -> Result<Vec<Sight>> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut call = Call::on_destinations(&script::PACE_NAMES);
+        call.arg(DESTINATIONS_MAX);
+        let names: Vec<String> = self.ask(call).await?;
+        let names = names.into_iter().filter_map(|name| Destination::new(name).ok());
+        let mut names: Vec<_> = names.filter(|name| after.is_none_or(|after| name > after)).collect();
+        names.sort();
+        let looks = names.into_iter().map(async |destination| self.look(&destination).await);
+        let seen = stream::iter(looks).buffered(LOOKS_MAX.min(limit));
+        seen.try_filter_map(async |sight| Ok(sight)).take(limit).try_collect().await
+    }
+
+    async fn look(&self, destination: &Destination) -> Result<Option<Sight>> {
+        let reply: Vec<Value> = self.ask(self.call(&script::PACE_LOOK, destination, IDLE_MAX)).await?;
+        if reply.is_empty() {
+            return Ok(None);
+        }
+        sight(&reply, destination.clone()).map(Some).ok_or_else(unreadable)
     }
 
     async fn reset(&self, destination: &Destination) -> Result<bool> {

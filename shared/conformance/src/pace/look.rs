@@ -1,7 +1,7 @@
 //! What operators see and do, and what is left after a loss.
 
 use super::stage::{SECOND, Stage, destination};
-use haul_core::pace::{Breaker, Left, Verdict, Why};
+use haul_core::pace::{Breaker, Destination, Left, Verdict, Why};
 
 pub async fn nothing_is_shown_of_nobody(stage: Stage) {
     assert!(stage.world.pace().list(100).await.expect("destinations are listed").is_empty());
@@ -33,6 +33,44 @@ pub async fn no_more_are_listed_than_asked_for(mut stage: Stage) {
     for (limit, listed) in [(0, 0), (3, 3), (100, 5)] {
         assert_eq!(stage.world.pace().list(limit).await.expect("destinations are listed").len(), listed);
     }
+}
+
+pub async fn pages_go_by_name_and_show_each_destination_once(mut stage: Stage) {
+    let page = async |stage: &Stage, after: Option<&Destination>, limit| {
+        let page = stage.world.pace().page(after, limit).await.expect("a page is answered");
+        page.into_iter().map(|sight| sight.destination).collect::<Vec<_>>()
+    };
+    assert_eq!(page(&stage, None, 100).await, []);
+    // Not in the order of their names.
+    for n in [3, 1, 4, 0, 2] {
+        stage.to = destination(&format!("https://host-{n}.example:443"));
+        stage.call(Verdict::Works).await;
+    }
+    let all: Vec<_> = (0..5).map(|n| destination(&format!("https://host-{n}.example:443"))).collect();
+    assert_eq!(page(&stage, None, 0).await, []);
+    assert_eq!(page(&stage, None, 100).await, all);
+    assert_eq!(page(&stage, None, 2).await, all[..2]);
+    assert_eq!(page(&stage, Some(&all[1]), 2).await, all[2..4]);
+    assert_eq!(page(&stage, Some(&all[3]), 2).await, all[4..]);
+    assert_eq!(page(&stage, Some(&all[4]), 2).await, []);
+    let between = destination("https://host-1.example:444");
+    assert_eq!(page(&stage, Some(&between), 1).await, all[2..3], "whom a page ends with need not be known any longer");
+}
+
+pub async fn one_destination_is_looked_up_as_it_is_listed(mut stage: Stage) {
+    let look = async |stage: &Stage| stage.world.pace().look(&stage.to).await.expect("a look is answered");
+    assert_eq!(look(&stage).await, None);
+    let permit = stage.go().await;
+    stage.open().await;
+    stage.wait().await;
+    let seen = look(&stage).await.expect("it is known");
+    assert_eq!(seen, stage.sight().await);
+    assert_eq!((seen.breaker, seen.failures, seen.in_flight, seen.waiting), (Breaker::Open, 3, 1, 1));
+    assert_eq!(stage.world.pace().page(None, 10).await.expect("a page is answered"), [seen]);
+    stage.leave(&permit, Verdict::Unknown).await;
+    stage.to = destination("https://nobody.example:443");
+    assert_eq!(look(&stage).await, None, "looking makes nobody known");
+    assert_eq!(look(&stage).await, None);
 }
 
 pub async fn a_reset_closes_the_breaker_and_keeps_what_is_in_flight(stage: Stage) {

@@ -82,6 +82,8 @@ macro_rules! __pace_promises {
                 nothing_is_shown_of_nobody,
                 a_destination_shows_what_is_known_of_it,
                 no_more_are_listed_than_asked_for,
+                pages_go_by_name_and_show_each_destination_once,
+                one_destination_is_looked_up_as_it_is_listed,
                 a_reset_closes_the_breaker_and_keeps_what_is_in_flight,
                 what_is_unknown_cannot_be_reset,
                 a_loss_forgets_counts_and_nothing_else,

@@ -71,6 +71,15 @@ impl Pace for ReferencePace {
         let states = self.states.lock();
         Ok(states.iter().take(limit).map(|(name, state)| state.sight(now, name.clone())).collect())
     }
+    async fn page(&self, after: Option<&Destination>, limit: usize) -> Result<Vec<Sight>> {
+        let now = self.now();
+        let states = self.states.lock();
+        let behind = states.iter().filter(|(name, _)| after.is_none_or(|after| *name > after));
+        Ok(behind.take(limit).map(|(name, state)| state.sight(now, name.clone())).collect())
+    }
+    async fn look(&self, destination: &Destination) -> Result<Option<Sight>> {
+        Ok(self.with(destination, |state, now| state.sight(now, destination.clone())))
+    }
     async fn reset(&self, destination: &Destination) -> Result<bool> {
         Ok(self.with(destination, State::reset).is_some())
     }

@@ -33,6 +33,8 @@ pub(crate) enum Defect {
     ResetsNothing,
     ListsWithoutEnd,
     HidesTheLine,
+    PagesFromTheStart,
+    LooksUpAnybody,
 }
 use Defect::*;
 
@@ -134,6 +136,17 @@ impl Pace for BrokenPace {
             seen.iter_mut().for_each(|sight| sight.waiting = 0);
         }
         Ok(seen)
+    }
+
+    async fn page(&self, after: Option<&Destination>, limit: usize) -> Result<Vec<Sight>> {
+        self.inner.page(after.filter(|_| !self.is(PagesFromTheStart)), limit).await
+    }
+
+    async fn look(&self, destination: &Destination) -> Result<Option<Sight>> {
+        if self.is(LooksUpAnybody) {
+            return Ok(self.inner.list(1).await?.pop());
+        }
+        self.inner.look(&self.name(destination)).await
     }
 
     async fn reset(&self, destination: &Destination) -> Result<bool> {

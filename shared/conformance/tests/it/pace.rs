@@ -147,5 +147,9 @@ rejected! {
         MODEL,
     ];
     a_store_that_lists_without_end = ListsWithoutEnd => ["look::no_more_are_listed_than_asked_for"];
+    a_store_whose_pages_all_begin_at_the_start = PagesFromTheStart => [
+        "look::pages_go_by_name_and_show_each_destination_once",
+    ];
+    a_store_that_looks_up_anybody = LooksUpAnybody => ["look::one_destination_is_looked_up_as_it_is_listed"];
     a_store_that_hides_who_waits = HidesTheLine => ["look::a_destination_shows_what_is_known_of_it", MODEL];
 }

@@ -69,6 +69,14 @@ impl Pace for FallbackPace {
         self.shared.list(limit).await
     }
 
+    async fn page(&self, after: Option<&Destination>, limit: usize) -> Result<Vec<Sight>> {
+        self.shared.page(after, limit).await
+    }
+
+    async fn look(&self, destination: &Destination) -> Result<Option<Sight>> {
+        self.shared.look(destination).await
+    }
+
     async fn reset(&self, destination: &Destination) -> Result<bool> {
         self.own.reset(destination).await?;
         self.shared.reset(destination).await

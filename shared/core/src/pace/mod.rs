@@ -185,6 +185,13 @@ pub trait Pace: Send + Sync + 'static {
     /// The destinations that were called last, at most so many.
     async fn list(&self, limit: usize) -> Result<Vec<Sight>>;
 
+    /// The destinations that are known, in the order of their names' bytes, from behind `after` on: at most so many, and
+    /// fewer only when there are no more.
+    async fn page(&self, after: Option<&Destination>, limit: usize) -> Result<Vec<Sight>>;
+
+    /// What there is to see of one; `None` when nothing is known of it.
+    async fn look(&self, destination: &Destination) -> Result<Option<Sight>>;
+
     /// Forgets failures, pauses and the line of a destination: its breaker is closed. Calls in flight stay counted.
     /// `false` when nothing is known of it.
     async fn reset(&self, destination: &Destination) -> Result<bool>;
