@@ -10,6 +10,7 @@ mod broken_maintenance;
 mod broken_pace;
 mod broken_schedules;
 mod broken_statistics;
+mod fallback_pace;
 mod model_provider;
 mod pace;
 mod payments;
