@@ -77,7 +77,7 @@ impl World {
         let remote = Arc::new(Remote { store, is_away: AtomicBool::new(false) });
         let own = Arc::new(ReferencePace::new(time_us));
         let pace = FallbackPace::new(remote.clone(), own.clone());
-        let to = Destination::new("https://a.example:443").unwrap();
+        let to = Destination::new("https://a.example:443").expect("it is answered");
         let rules = Rules { in_flight: 2, failures: 3, ..Rules::default() };
         Self { remote, own, pace, to, rules }
     }
@@ -85,7 +85,7 @@ impl World {
     async fn enter(&self) -> Enter {
         let (job, permit) = (JobId(Uuid::new_v4()), Uuid::new_v4());
         let entry = Entry { destination: &self.to, job, permit, rules: &self.rules };
-        self.pace.enter(&entry).await.unwrap()
+        self.pace.enter(&entry).await.expect("it is answered")
     }
 
     async fn go(&self) -> Permit {
@@ -96,14 +96,14 @@ impl World {
     }
 
     async fn leave(&self, permit: &Permit, verdict: Verdict) -> Left {
-        self.pace.leave(permit, verdict, &self.rules).await.unwrap()
+        self.pace.leave(permit, verdict, &self.rules).await.expect("it is answered")
     }
 
     /// Calls in flight as the shared store and this process count them.
     async fn in_flight(&self) -> (u64, u64) {
         let count = |sight: Option<Sight>| sight.map_or(0, |sight| sight.in_flight);
-        let shared = count(self.remote.store.look(&self.to).await.unwrap());
-        (shared, count(self.own.look(&self.to).await.unwrap()))
+        let shared = count(self.remote.store.look(&self.to).await.expect("it is answered"));
+        (shared, count(self.own.look(&self.to).await.expect("it is answered")))
     }
 }
 
