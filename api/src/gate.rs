@@ -40,7 +40,6 @@ async fn pass(app: Arc<App>, id: RequestId, request: Request, next: Next) -> Res
     let (method, began) = (request.method().clone(), Instant::now());
     let waits = request.uri().query().is_some_and(|query| query.split('&').any(|part| part.starts_with("wait=")));
     let has_body = !request.body().is_end_stream();
-    let method = request.method().clone();
     let mut traced = None;
     let response = match admit(&app, &request) {
         Ok(()) => {
