@@ -26,8 +26,10 @@ const LIMIT: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// Metrics of which there may be nothing to see, and why.
-const QUIET: [(&str, &str); 1] =
-    [("haul_stale_records_total", "whoever lost a lease notices before it records; the faults' tests force it")];
+const QUIET: [(&str, &str); 1] = [(
+    "haul_stale_records_total",
+    "whoever lost a lease notices before it records, but for a moment that no load meets for sure",
+)];
 
 /// Checks the files, and then asks.
 pub(crate) fn check() -> Result<()> {
