@@ -17,7 +17,7 @@ use crate::supervised::{Spec, Supervised};
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(60);
 /// From the death of a master to a new one that everybody knows.
-const FAILOVER_TIMEOUT: Duration = Duration::from_secs(60);
+const FAILOVER_TIMEOUT: Duration = Duration::from_secs(150);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The name under which Sentinels watch the master.
 const MASTER_NAME: &str = "haul";

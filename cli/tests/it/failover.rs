@@ -13,7 +13,10 @@ use haul_testkit::{
 use serde_json::json;
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
@@ -31,6 +34,7 @@ struct Fleet {
     api: Haul,
     _workers: Vec<Haul>,
     acknowledged: Arc<Mutex<BTreeSet<String>>>,
+    is_over: Arc<AtomicBool>,
     clients: JoinSet<()>,
 }
 
@@ -45,12 +49,13 @@ impl Fleet {
             let worker = on(&database, redis, &["worker", "--concurrency", "20"]).env("HAUL_WORKER_LEASE", LEASE);
             workers.push(worker.start().await.expect("worker"));
         }
-        let acknowledged = Arc::default();
+        let (acknowledged, is_over) = (Arc::default(), Arc::<AtomicBool>::default());
         let mut clients = JoinSet::new();
         for queue in 0..4 {
-            clients.spawn(submit_for_ever(api.client(), format!("q{queue}"), Arc::clone(&acknowledged)));
+            let (acknowledged, is_over) = (Arc::clone(&acknowledged), Arc::clone(&is_over));
+            clients.spawn(submit_until(is_over, api.client(), format!("q{queue}"), acknowledged));
         }
-        Self { api, _workers: workers, acknowledged, clients }
+        Self { api, _workers: workers, acknowledged, is_over, clients }
     }
 
     fn acknowledged(&self) -> usize {
@@ -69,10 +74,13 @@ impl Fleet {
     /// Ends the load; every acknowledged job has to succeed.
     async fn end(mut self) {
         assert!(self.clients.try_join_next().is_none(), "a client gave up");
-        self.clients.shutdown().await;
+        // Each waits for its last answer: what is accepted is acknowledged.
+        self.is_over.store(true, Ordering::Relaxed);
+        while let Some(ended) = self.clients.join_next().await {
+            ended.expect("a client ends");
+        }
         let stopped_at = Instant::now();
-        let acknowledged = self.acknowledged.lock().expect("a lock").clone();
-        let ids = self.with_those_on_the_way(acknowledged).await;
+        let ids = self.acknowledged.lock().expect("a lock").clone();
         until_all_succeeded(&self.api.client(), &ids, LIMIT).await;
         println!(
             "{} jobs; the last ended {:.1} s after the last submit",
@@ -80,28 +88,18 @@ impl Fleet {
             stopped_at.elapsed().as_secs_f64()
         );
     }
-
-    /// A client that is stopped may leave a job behind that was accepted and never acknowledged: it ends too.
-    async fn with_those_on_the_way(&self, mut ids: BTreeSet<String>) -> BTreeSet<String> {
-        let client = self.api.client();
-        let mut cursor = String::new();
-        loop {
-            let answer = client.get(&format!("/v1/jobs?limit=100{cursor}")).await.expect("an answer");
-            assert_eq!(answer.status, 200, "{}", text(&answer));
-            let page = answer.json().expect("JSON");
-            ids.extend(
-                page["data"].as_array().expect("data").iter().filter_map(|job| job["id"].as_str().map(str::to_owned)),
-            );
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return ids,
-            }
-        }
-    }
 }
 
-async fn submit_for_ever(client: Client, queue: String, acknowledged: Arc<Mutex<BTreeSet<String>>>) {
+async fn submit_until(
+    is_over: Arc<AtomicBool>,
+    client: Client,
+    queue: String,
+    acknowledged: Arc<Mutex<BTreeSet<String>>>,
+) {
     for n in 0_u64.. {
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
         // Short ones, delayed ones, and now and then one that is running when the master dies.
         let job = match n % 10 {
             0 => json!({ "kind": "echo", "queue": queue, "payload": { "sleep": "2s" } }),
