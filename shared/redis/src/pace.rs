@@ -217,12 +217,13 @@ fn rules_of(call: &mut Call, rules: &Rules) {
 }
 
 fn sight(reply: &[Value], destination: Destination) -> Option<Sight> {
-    let [breaker, failures, in_flight, waiting, opens_in] = reply else { return None };
+    let [breaker, unchanged_for, failures, in_flight, waiting, opens_in] = reply else { return None };
     let breakers = [Breaker::Closed, Breaker::Open, Breaker::HalfOpen];
     let opens_in = number(opens_in)?;
     Some(Sight {
         destination,
         breaker: breakers.into_iter().find(|known| Some(known.as_str()) == text(breaker))?,
+        unchanged_for: Duration::from_micros(number(unchanged_for)?),
         failures: number(failures)?,
         in_flight: number(in_flight)?,
         waiting: number(waiting)?,

@@ -2,6 +2,7 @@
 
 use super::stage::{SECOND, Stage, destination};
 use haul_core::pace::{Breaker, Destination, Left, Verdict, Why};
+use std::time::Duration;
 
 pub async fn nothing_is_shown_of_nobody(stage: Stage) {
     assert!(stage.world.pace().list(100).await.expect("destinations are listed").is_empty());
@@ -23,6 +24,27 @@ pub async fn a_destination_shows_what_is_known_of_it(stage: Stage) {
     stage.go().await;
     let sight = stage.sight().await;
     assert_eq!((sight.breaker, sight.in_flight, sight.opens_in), (Breaker::HalfOpen, 1, None));
+}
+
+pub async fn a_destination_shows_since_when_its_breaker_is_as_it_is(stage: Stage) {
+    let unchanged_for = async || stage.sight().await.unchanged_for;
+    stage.call(Verdict::Works).await;
+    stage.pass(SECOND * 3);
+    assert_eq!(unchanged_for().await, SECOND * 3, "closed since it was met");
+    stage.open().await;
+    assert_eq!(unchanged_for().await, Duration::ZERO);
+    stage.pass(SECOND / 2);
+    stage.wait().await;
+    assert_eq!(unchanged_for().await, SECOND / 2, "who waits changes nothing");
+    stage.pass(SECOND / 2);
+    let probe = stage.go().await;
+    assert_eq!(unchanged_for().await, Duration::ZERO, "half-open from the probe on");
+    stage.pass(SECOND);
+    assert_eq!(stage.leave(&probe, Verdict::Works).await, Left::Changed(Breaker::Closed));
+    stage.pass(SECOND * 5);
+    assert_eq!(unchanged_for().await, SECOND * 5);
+    assert!(stage.world.pace().reset(&stage.to).await.expect("a reset is answered"));
+    assert_eq!(unchanged_for().await, Duration::ZERO, "a reset begins anew");
 }
 
 pub async fn no_more_are_listed_than_asked_for(mut stage: Stage) {

@@ -81,6 +81,7 @@ macro_rules! __pace_promises {
             look {
                 nothing_is_shown_of_nobody,
                 a_destination_shows_what_is_known_of_it,
+                a_destination_shows_since_when_its_breaker_is_as_it_is,
                 no_more_are_listed_than_asked_for,
                 pages_go_by_name_and_show_each_destination_once,
                 one_destination_is_looked_up_as_it_is_listed,

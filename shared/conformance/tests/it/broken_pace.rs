@@ -33,6 +33,7 @@ pub(crate) enum Defect {
     ResetsNothing,
     ListsWithoutEnd,
     HidesTheLine,
+    ForgetsSinceWhen,
     PagesFromTheStart,
     LooksUpAnybody,
 }
@@ -134,6 +135,9 @@ impl Pace for BrokenPace {
         let mut seen = self.inner.list(limit).await?;
         if self.is(HidesTheLine) {
             seen.iter_mut().for_each(|sight| sight.waiting = 0);
+        }
+        if self.is(ForgetsSinceWhen) {
+            seen.iter_mut().for_each(|sight| sight.unchanged_for = Duration::ZERO);
         }
         Ok(seen)
     }

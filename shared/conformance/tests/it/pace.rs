@@ -151,5 +151,9 @@ rejected! {
         "look::pages_go_by_name_and_show_each_destination_once",
     ];
     a_store_that_looks_up_anybody = LooksUpAnybody => ["look::one_destination_is_looked_up_as_it_is_listed"];
+    a_store_that_forgets_since_when = ForgetsSinceWhen => [
+        "look::a_destination_shows_since_when_its_breaker_is_as_it_is",
+        MODEL,
+    ];
     a_store_that_hides_who_waits = HidesTheLine => ["look::a_destination_shows_what_is_known_of_it", MODEL];
 }

@@ -220,6 +220,7 @@ impl State {
         Sight {
             destination,
             breaker: self.breaker,
+            unchanged_for: Duration::from_micros(now.saturating_sub(self.changed)),
             failures: self.failures,
             in_flight: self.permits.values().filter(|held| held.expires > now).count() as u64,
             waiting: self.line.slots.values().filter(|slot| **slot + late > now).count() as u64,

@@ -159,6 +159,8 @@ pub struct Sight {
     pub destination: Destination,
     /// Its breaker. Open ones whose time has come are half-open from the next entry on.
     pub breaker: Breaker,
+    /// For how long the breaker has been like that.
+    pub unchanged_for: Duration,
     /// Failures in a row.
     pub failures: u64,
     /// Calls in flight.
