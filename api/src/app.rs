@@ -17,8 +17,8 @@ use crate::{
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use haul_core::{
-    Books, Clock, Dispatch, Endpoints, Fleet, IdMint, JobId, Kind, Ledger, ProcessId, QueueRef, Readiness, Schedules,
-    Statistics, Tenant, Timestamp, audit::Audit, config::Config, outcome::JobRecord,
+    Books, Clock, Dispatch, Endpoints, Fleet, IdMint, JobId, Kind, Ledger, Pace, ProcessId, QueueRef, Readiness,
+    Schedules, Statistics, Tenant, Timestamp, audit::Audit, config::Config, outcome::JobRecord, pace::PaceRules,
 };
 use http::HeaderValue;
 use std::{
@@ -39,6 +39,9 @@ pub(crate) struct App {
     pub(crate) books: Arc<dyn Books>,
     pub(crate) fleet: Arc<dyn Fleet>,
     pub(crate) dispatch: Arc<dyn Dispatch>,
+    pub(crate) pace: Arc<dyn Pace>,
+    /// What destinations may be called, as far as this process's settings say.
+    pub(crate) pace_rules: PaceRules,
     pub(crate) schedules: Arc<dyn Schedules>,
     pub(crate) endpoints: Arc<dyn Endpoints>,
     pub(crate) statistics: Arc<dyn Statistics>,

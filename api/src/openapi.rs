@@ -20,6 +20,7 @@ use utoipa::{OpenApi, ToSchema, openapi};
         (name = "payments", description = "Payments: charged, captured and refunded once at a provider."),
         (name = "queues", description = "Where jobs wait."),
         (name = "workers", description = "Who is alive to run them."),
+        (name = "destinations", description = "Whom jobs call, and who is left alone just now."),
         (name = "schedules", description = "Jobs that are accepted again and again, by the clock."),
         (name = "webhooks", description = "Endpoints, and the events that are delivered to them (Standard Webhooks)."),
         (name = "ops", description = "Probes and metrics, which need no key, and the audit, which does."),

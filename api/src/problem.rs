@@ -89,6 +89,9 @@ problem_types! {
         "No schedule has this name, or it is not yours.";
     EndpointNotFound = "endpoint-not-found", NOT_FOUND, "There is no such endpoint", "",
         "No endpoint has this id, it was deleted, or it is not yours.";
+    DestinationNotFound = "destination-not-found", NOT_FOUND, "Nothing is known of this destination",
+        "A destination is known from the first call to it on: `GET /v1/destinations` lists them.",
+        "No job has called this destination of late: one that nobody calls is forgotten after an hour or two.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The path does not take this method", "",
         "The path exists, the method does not. The header `Allow` lists those that do.";
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "The request's body did not arrive in time", "",
@@ -161,6 +164,10 @@ problem_types! {
          safe to send it again.";
     DispatchUnavailable = "dispatch-unavailable", SERVICE_UNAVAILABLE, "The dispatch does not answer", "",
         "Which jobs are running is known to the dispatch only, and it cannot be reached.";
+    PaceUnavailable = "pace-unavailable", SERVICE_UNAVAILABLE, "The store of pace does not answer",
+        "Send the request again after the time in Retry-After.",
+        "What workers know of destinations together is kept beside the dispatch, and cannot be reached. Each worker counts for itself \
+         meanwhile.";
     Timeout = "timeout", SERVICE_UNAVAILABLE, "The request took too long",
         "Send the request again, with an Idempotency-Key so that it is accepted once.",
         "The request was not done within `api.request_timeout`. What it asked for may still happen.";
@@ -333,6 +340,12 @@ impl From<haul_core::ledger::LedgerError> for Problem {
 impl From<haul_core::dispatch::DispatchError> for Problem {
     fn from(error: haul_core::dispatch::DispatchError) -> Self {
         Self::new(ProblemType::DispatchUnavailable, "the dispatch did not answer").because(error)
+    }
+}
+
+impl From<haul_core::pace::PaceError> for Problem {
+    fn from(error: haul_core::pace::PaceError) -> Self {
+        Self::new(ProblemType::PaceUnavailable, "the store of pace did not answer").because(error)
     }
 }
 

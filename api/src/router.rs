@@ -5,7 +5,7 @@ use crate::{
     gate::gate,
     openapi, ops,
     problem::{Problem, ProblemBody, ProblemType},
-    routes::{audit, endpoints, events, jobs, payments, problem, queues, schedules, workers},
+    routes::{audit, destinations, endpoints, events, jobs, payments, problem, queues, schedules, workers},
 };
 use axum::{
     Router,
@@ -53,6 +53,9 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(endpoints::deliveries::deliveries))
         .routes(routes!(events::submit))
         .routes(routes!(workers::list))
+        .routes(routes!(destinations::list::list))
+        .routes(routes!(destinations::get::get))
+        .routes(routes!(destinations::reset::reset))
         .routes(routes!(audit::audit))
         .routes(routes!(healthz))
         .routes(routes!(readyz))

@@ -1,6 +1,7 @@
 //! One file per operation, by resource.
 
 pub(crate) mod audit;
+pub(crate) mod destinations;
 pub(crate) mod endpoints;
 pub(crate) mod events;
 pub(crate) mod jobs;
@@ -16,7 +17,7 @@ use axum::{
     extract::{FromRequestParts, Path},
     response::Response,
 };
-use haul_core::{JobId, Queue, ScheduleName, endpoints::EndpointId};
+use haul_core::{JobId, Queue, ScheduleName, endpoints::EndpointId, pace::Destination};
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde::Serialize;
 use std::str::FromStr;
@@ -59,6 +60,19 @@ impl<S: Send + Sync> FromRequestParts<S> for QueuePath {
         let text = path_text(parts, state).await?;
         let refuse = |error| Problem::new(ProblemType::InvalidPath, format!("a queue's name {error}"));
         Queue::new(text).map(Self).map_err(refuse)
+    }
+}
+
+/// A destination's name in the path.
+pub(crate) struct DestinationPath(pub(crate) Destination);
+
+impl<S: Send + Sync> FromRequestParts<S> for DestinationPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = path_text(parts, state).await?;
+        let refuse = |error| Problem::new(ProblemType::InvalidPath, format!("the path's last name {error}"));
+        Destination::new(text).map(Self).map_err(refuse)
     }
 }
 

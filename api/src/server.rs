@@ -19,9 +19,10 @@ use crate::{
     watch::Watch,
 };
 use haul_core::{
-    Books, Dispatch, Endpoints, Fleet, IdMint, Ledger, ProcessId, Readiness, Schedules, Statistics, Tenant,
+    Books, Dispatch, Endpoints, Fleet, IdMint, Ledger, Pace, ProcessId, Readiness, Schedules, Statistics, Tenant,
     audit::Audit,
     config::{ApiConfig, Config},
+    pace::PaceRules,
 };
 use secrecy::SecretString;
 use std::{io, sync::Arc, time::Duration};
@@ -52,6 +53,8 @@ pub struct ApiDeps<'a> {
     pub fleet: Arc<dyn Fleet>,
     /// The hint.
     pub dispatch: Arc<dyn Dispatch>,
+    /// How fast third parties are called.
+    pub pace: Arc<dyn Pace>,
     /// Compares the two, on demand.
     pub audit: Arc<dyn Audit>,
     /// Makes ids on the ledger's clock; whoever runs the process keeps that clock in step.
@@ -78,6 +81,8 @@ pub struct Api {
     books: Arc<dyn Books>,
     fleet: Arc<dyn Fleet>,
     dispatch: Arc<dyn Dispatch>,
+    pace: Arc<dyn Pace>,
+    pace_rules: PaceRules,
     audit: Arc<dyn Audit>,
     mint: Arc<IdMint>,
     process: ProcessId,
@@ -102,6 +107,7 @@ impl Api {
             books,
             fleet,
             dispatch,
+            pace,
             audit,
             mint,
             process,
@@ -119,6 +125,8 @@ impl Api {
             books,
             fleet,
             dispatch,
+            pace,
+            pace_rules: config.pace.rules(),
             audit,
             mint,
             process,
@@ -178,6 +186,8 @@ impl Api {
             books: self.books,
             fleet: self.fleet,
             dispatch: self.dispatch,
+            pace: self.pace,
+            pace_rules: self.pace_rules,
             audit: self.audit,
             clock: self.mint.clock().clone(),
             mint: self.mint,

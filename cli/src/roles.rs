@@ -138,6 +138,7 @@ fn api(
         books: doors.books(),
         fleet: doors.fleet(),
         dispatch: doors.dispatch(),
+        pace: doors.pace(),
         audit: Arc::new(auditor),
         mint: doors.mint().clone(),
         process: process.id(),

@@ -112,6 +112,7 @@ async fn up(settings: Settings) -> Result<(), Box<dyn Error>> {
         books: doors.books(),
         fleet: doors.fleet(),
         dispatch: doors.dispatch(),
+        pace: doors.pace(),
         audit: Arc::new(Auditor::new(doors.ledger(), doors.dispatch(), &config.repair)),
         mint: doors.mint().clone(),
         process: process.id(),

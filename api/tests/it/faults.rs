@@ -1,9 +1,9 @@
-//! Wrappers that make a ledger or a dispatch fail on command, and count what they are asked.
+//! Wrappers that make a ledger, a dispatch or a store of pace fail on command, and count what they are asked.
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use haul_core::{
-    Dispatch, Endpoints, FinalState, JobId, Kind, Ledger, ProcessId, QueueChange, QueueRef, QueueSettings,
+    Dispatch, Endpoints, FinalState, JobId, Kind, Ledger, Pace, ProcessId, QueueChange, QueueRef, QueueSettings,
     ScheduleName, Statistics, Tenant, Timestamp,
     dispatch::{
         self, Claim, ClaimRequest, DispatchError, Lease, QueueStats, RebuildToken, ScanCursor, ScanPage, Settlement,
@@ -13,6 +13,7 @@ use haul_core::{
     ledger::{self, *},
     maintenance::Progress,
     outcome::JobRecord,
+    pace::{self, Destination, Enter, Entry, Left, PaceError, Permit, Rules, Sight, Verdict},
     schedules::{
         Agenda, BatchFired, Changed, Created, Edit, NewSchedule, Schedule, ScheduleId, ScheduleRef, Schedules, Step,
     },
@@ -431,5 +432,50 @@ impl Dispatch for FaultyDispatch {
     ) -> dispatch::Result<bool> {
         self.up().await?;
         self.inner.finish_rebuild(queue, token, settings).await
+    }
+}
+
+/// A store of pace that fails on command.
+pub(crate) struct FaultyPace {
+    inner: Arc<dyn Pace>,
+    /// Every call fails until this is false again.
+    pub(crate) down: AtomicBool,
+}
+
+impl FaultyPace {
+    pub(crate) fn new(inner: Arc<dyn Pace>) -> Self {
+        Self { inner, down: AtomicBool::new(false) }
+    }
+
+    fn up(&self) -> pace::Result<&dyn Pace> {
+        if self.down.load(Ordering::Relaxed) {
+            return Err(PaceError::Unavailable("secret-host:6379 refused the connection".into()));
+        }
+        Ok(&*self.inner)
+    }
+}
+
+#[async_trait]
+impl Pace for FaultyPace {
+    async fn enter(&self, entry: &Entry<'_>) -> pace::Result<Enter> {
+        self.up()?.enter(entry).await
+    }
+    async fn extend(&self, permit: &Permit, rules: &Rules) -> pace::Result<bool> {
+        self.up()?.extend(permit, rules).await
+    }
+    async fn leave(&self, permit: &Permit, verdict: Verdict, rules: &Rules) -> pace::Result<Left> {
+        self.up()?.leave(permit, verdict, rules).await
+    }
+    async fn list(&self, limit: usize) -> pace::Result<Vec<Sight>> {
+        self.up()?.list(limit).await
+    }
+    async fn page(&self, after: Option<&Destination>, limit: usize) -> pace::Result<Vec<Sight>> {
+        self.up()?.page(after, limit).await
+    }
+    async fn look(&self, destination: &Destination) -> pace::Result<Option<Sight>> {
+        self.up()?.look(destination).await
+    }
+    async fn reset(&self, destination: &Destination) -> pace::Result<bool> {
+        self.up()?.reset(destination).await
     }
 }

@@ -6,6 +6,7 @@ mod audit;
 mod bad_input;
 mod bulk;
 mod client;
+mod destinations;
 mod embedded;
 mod faults;
 mod idempotency;

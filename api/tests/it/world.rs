@@ -2,7 +2,7 @@
 
 use crate::{
     client::{Answer, send},
-    faults::{FaultyDispatch, FaultyLedger},
+    faults::{FaultyDispatch, FaultyLedger, FaultyPace},
 };
 use bytes::Bytes;
 use haul_api::{Api, ApiDeps, PayloadFault, Refusals};
@@ -14,6 +14,7 @@ use haul_core::{
     dispatch::{ClaimRequest, LeaseToken},
     ledger::{Entry, Record},
 };
+use haul_embedded::MemoryPace;
 use haul_repair::Auditor;
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -43,6 +44,7 @@ pub(crate) struct World {
     pub(crate) books: Arc<dyn Books>,
     pub(crate) fleet: Arc<dyn Fleet>,
     pub(crate) dispatch: Arc<FaultyDispatch>,
+    pub(crate) pace: Arc<FaultyPace>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) process: ProcessId,
     pub(crate) readiness: Readiness,
@@ -88,6 +90,7 @@ impl World {
         let mut config = Config::defaults();
         change(&mut config);
         let (process, readiness) = (ProcessId::random(), Readiness::new());
+        let pace = Arc::new(FaultyPace::new(Arc::new(MemoryPace::default())));
         let api = Api::new(ApiDeps {
             ledger: ledger.clone(),
             schedules: ledger.clone(),
@@ -96,6 +99,7 @@ impl World {
             books: books.clone(),
             fleet: fleet.clone(),
             dispatch: dispatch.clone(),
+            pace: pace.clone(),
             audit: Arc::new(Auditor::new(ledger.clone(), dispatch.clone(), &config.repair)),
             mint: Arc::new(IdMint::new(clock.clone())),
             process,
@@ -116,7 +120,7 @@ impl World {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(api.serve(listener, shutdown.clone()));
-        Self { address, ledger, books, fleet, dispatch, clock, process, readiness, shutdown, serving }
+        Self { address, ledger, books, fleet, dispatch, pace, clock, process, readiness, shutdown, serving }
     }
 
     /// Sends a request line with headers and a body.

@@ -5,6 +5,7 @@ mod audit;
 mod cancel;
 mod config;
 mod demo;
+mod destinations;
 mod endpoints;
 mod events;
 mod get;
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     Rerun(rerun::Rerun),
     Queues(queues::Queues),
     Workers(workers::Workers),
+    Destinations(destinations::Destinations),
     Schedules(schedules::Schedules),
     Endpoints(endpoints::Endpoints),
     Events(events::Events),
@@ -68,6 +70,7 @@ impl Command {
             Self::Rerun(rerun) => rerun.run().await,
             Self::Queues(queues) => queues.run().await,
             Self::Workers(workers) => workers.run().await,
+            Self::Destinations(destinations) => destinations.run().await,
             Self::Schedules(schedules) => schedules.run().await,
             Self::Endpoints(endpoints) => endpoints.run().await,
             Self::Events(events) => events.run().await,

@@ -4,6 +4,7 @@ mod audit;
 mod cancel;
 mod client;
 mod demo;
+mod destinations;
 mod embedded;
 mod endpoints;
 mod failover;

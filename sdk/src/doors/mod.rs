@@ -9,6 +9,7 @@ mod dispatch;
 mod endpoints;
 mod fleet;
 mod ledger;
+mod pace;
 mod schedules;
 mod statistics;
 
@@ -16,8 +17,9 @@ use books::BooksDoor;
 pub(crate) use dispatch::DispatchDoor;
 use endpoints::EndpointsDoor;
 use fleet::FleetDoor;
-use haul_core::{Books, Clock, Dispatch, Endpoints, Fleet, IdMint, Ledger, Schedules, Statistics};
+use haul_core::{Books, Clock, Dispatch, Endpoints, Fleet, IdMint, Ledger, Pace, Schedules, Statistics};
 use ledger::LedgerDoor;
+use pace::PaceDoor;
 use schedules::SchedulesDoor;
 use statistics::StatisticsDoor;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ pub struct Doors {
     endpoints: Arc<EndpointsDoor>,
     statistics: Arc<StatisticsDoor>,
     dispatch: Arc<DispatchDoor>,
+    pace: Arc<PaceDoor>,
     books: Arc<BooksDoor>,
     fleet: Arc<FleetDoor>,
 }
@@ -50,6 +53,7 @@ impl Default for Doors {
             endpoints: Arc::default(),
             statistics: Arc::default(),
             dispatch: Arc::new(DispatchDoor::new("it was not reached yet")),
+            pace: Arc::default(),
             books: Arc::default(),
             fleet: Arc::default(),
         }
@@ -85,6 +89,10 @@ impl Doors {
     pub fn dispatch(&self) -> Arc<dyn Dispatch> {
         self.dispatch.clone()
     }
+    /// The store of pace; unavailable until it is reached.
+    pub fn pace(&self) -> Arc<dyn Pace> {
+        self.pace.clone()
+    }
     /// The books; unavailable until they are reached.
     pub fn books(&self) -> Arc<dyn Books> {
         self.books.clone()
@@ -99,6 +107,7 @@ impl Doors {
     pub(crate) fn open(&self, stores: &Stores) {
         self.fleet.open(stores.fleet.clone());
         self.dispatch.open(stores.dispatch.clone());
+        self.pace.open(stores.pace.clone());
         self.schedules.open(stores.schedules.clone());
         self.endpoints.open(stores.endpoints.clone());
         self.statistics.open(stores.statistics.clone());
