@@ -77,6 +77,24 @@ impl Pacer {
         Ok(call.await)
     }
 
+    /// Sends a job away whose destination lets nobody through just now: before it does for nothing what precedes its call.
+    /// Whoever passes has no permit yet.
+    ///
+    /// # Errors
+    /// The wish to be deferred.
+    pub(crate) async fn hold_back(&self, context: &JobContext, destination: &Destination) -> Result<(), HandlerError> {
+        let rules = self.rules.of(destination);
+        // Without an answer it is found out at the call itself.
+        let Ok(Some(sight)) = self.pace.look(destination).await else { return Ok(()) };
+        if sight.opens_in.is_some() || sight.in_flight >= u64::from(rules.in_flight) {
+            // It gets its place in the line; or it may go by now, and looks again when it is ready.
+            if let Some(permit) = self.enter(context, destination, &rules).await? {
+                leave(&*self.pace, &permit, Verdict::Unknown, &rules).await;
+            }
+        }
+        Ok(())
+    }
+
     /// A permit; none when there is nobody to ask.
     async fn enter(
         &self,
@@ -160,6 +178,23 @@ fn count(why: Why) {
     metrics::counter!(telemetry::PACE_WAITS_TOTAL, "why" => why.as_str()).increment(1);
 }
 
+/// Makes a call at its destination's pace, where the worker has a [`Pacer`] and the destination has a name.
+///
+/// # Errors
+/// The wish to be deferred, when the destination cannot take it now.
+pub(crate) async fn at_pace<T>(
+    context: &JobContext,
+    destination: Option<&Destination>,
+    call: impl Future<Output = T>,
+    judge: impl FnOnce(&T) -> Verdict,
+) -> Result<T, HandlerError> {
+    // A suspect's process has no pacer: it makes one call, alone.
+    match (context.data::<Pacer>(), destination) {
+        (Ok(pacer), Some(destination)) => pacer.run(context, destination, call, judge).await,
+        _ => Ok(call.await),
+    }
+}
+
 /// Sends a call at its destination's pace, where the worker has a [`Pacer`]. `retry_after` reads the pause that an answer
 /// asks for.
 ///
@@ -171,18 +206,12 @@ pub async fn paced(
     call: Call,
     retry_after: impl Fn(&Answer) -> Option<Duration>,
 ) -> Result<Result<Answer, CallError>, HandlerError> {
-    let destination = Destination::new(call.target.destination().to_string());
-    // A suspect's process has none: it makes one call, alone.
-    match (context.data::<Pacer>(), destination) {
-        (Ok(pacer), Ok(destination)) => {
-            pacer.run(context, &destination, outgoing.send(call), |sent| judge(sent, retry_after)).await
-        }
-        _ => Ok(outgoing.send(call).await),
-    }
+    let destination = Destination::new(call.target.destination().to_string()).ok();
+    at_pace(context, destination.as_ref(), outgoing.send(call), |sent| judge(sent, retry_after)).await
 }
 
 /// What a call has shown about its destination. Whoever refuses a request works.
-fn judge(sent: &Result<Answer, CallError>, retry_after: impl Fn(&Answer) -> Option<Duration>) -> Verdict {
+pub(crate) fn judge(sent: &Result<Answer, CallError>, retry_after: impl Fn(&Answer) -> Option<Duration>) -> Verdict {
     match sent {
         Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => Verdict::AtFault(retry_after(answer)),
         Ok(answer) if answer.status.is_server_error() => Verdict::AtFault(retry_after(answer)),

@@ -1,11 +1,11 @@
 //! Attachments: fetched through the guarded client, or part of the payload. All of them together are bounded.
 
 use super::payload::Attachment;
-use crate::unanswered::no_answer;
+use crate::{http_request::answer::retry_after, paced, unanswered::no_answer};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use haul_outgoing::{Beyond, Call, Caps, Outgoing};
-use haul_worker::HandlerError;
+use haul_outgoing::{Answer, Beyond, Call, Caps, Outgoing};
+use haul_worker::{HandlerError, JobContext};
 use http::{Method, StatusCode, header};
 use lettre::message::{self, SinglePart, header::ContentType};
 
@@ -29,8 +29,12 @@ impl File {
     }
 }
 
-/// All files, in their order. The first that cannot be had ends it.
-pub(super) async fn gather(attachments: &[Attachment], outgoing: &Outgoing) -> Result<Vec<File>, HandlerError> {
+/// All files, in their order. The first that cannot be had, or not now, ends it; the next attempt fetches all of them again.
+pub(super) async fn gather(
+    context: &JobContext,
+    attachments: &[Attachment],
+    outgoing: &Outgoing,
+) -> Result<Vec<File>, HandlerError> {
     if attachments.len() > FILES_MAX {
         return Err(HandlerError::do_not_retry(format!("`attachments` holds more than {FILES_MAX}")));
     }
@@ -42,7 +46,7 @@ pub(super) async fn gather(attachments: &[Attachment], outgoing: &Outgoing) -> R
     let mut room = BYTES_MAX;
     for (n, attachment) in attachments.iter().enumerate() {
         let (content, told_type) = match (&attachment.url, &attachment.content_base64) {
-            (Some(url), _) => fetch(n, url, outgoing, room).await?,
+            (Some(url), _) => fetch(context, n, url, outgoing, room).await?,
             (None, text) => (decode(n, text.as_deref().unwrap_or_default())?, None),
         };
         let too_large = || HandlerError::do_not_retry(format!("`attachments` weigh more than {BYTES_MAX} bytes"));
@@ -79,13 +83,20 @@ fn decode(n: usize, text: &str) -> Result<Bytes, HandlerError> {
 }
 
 /// The file and its type, as its server says.
-async fn fetch(n: usize, url: &str, outgoing: &Outgoing, room: usize) -> Result<(Bytes, Option<String>), HandlerError> {
+async fn fetch(
+    context: &JobContext,
+    n: usize,
+    url: &str,
+    outgoing: &Outgoing,
+    room: usize,
+) -> Result<(Bytes, Option<String>), HandlerError> {
     let target = outgoing.check(url);
     let target = target.map_err(|refusal| HandlerError::do_not_retry(format!("`attachments[{n}]`: {refusal}")))?;
     let mut call = Call::new(Method::GET, target);
     call.caps = Caps { body_bytes_max: room, beyond: Beyond::Refuse };
     call.redirects_max = REDIRECTS_MAX;
-    let answer = outgoing.send(call).await.map_err(no_answer)?;
+    let pause = |answer: &Answer| retry_after(&answer.headers, context.now());
+    let answer = paced(context, outgoing, call, pause).await?.map_err(no_answer)?;
     let status = answer.status;
     if status != StatusCode::OK {
         let message = format!("`attachments[{n}]`: its server answered {status}");

@@ -3,7 +3,9 @@
 //! The payload is described in `payload`, the result is `{message_id, recipients}`. The message's id comes from the job's
 //! and is the same in every attempt: a server that loses its answer gets the message again, and a reader's program can tell.
 //! A message goes to all of its recipients or to none: when one is refused, nobody is written to. What a server refuses for
-//! good (5xx) is final, everything else is tried again; so is what only its operator can mend, such as a password.
+//! good (5xx) is final, everything else is tried again; so is what only its operator can mend, such as a password. A server that
+//! cannot take mail now is left alone by all workers, and its jobs wait without using up attempts: see [`crate::Pacer`]. So
+//! are servers of attachments.
 //!
 //! No address and no line of a message is ever logged.
 
@@ -85,11 +87,14 @@ pub(crate) async fn send(context: JobContext, mail: Mail) -> Result<Sent, Handle
     let outgoing = context.data::<Outgoing>()?;
     let texts = mailer.templates.texts(&mail).await?;
     let mut head = message::Head::read(&mail, &texts, mailer.from.as_ref()).map_err(HandlerError::do_not_retry)?;
-    let attachments = attachments::gather(&mail.attachments, outgoing).await?;
+    if mail.attachments.iter().any(|attachment| attachment.url.is_some()) {
+        mailer.server.hold_back(&context).await?;
+    }
+    let attachments = attachments::gather(&context, &mail.attachments, outgoing).await?;
     head.date(context.now());
     let message_id = head.identify(context.job_id());
     let message = head.into_message(texts, attachments).map_err(HandlerError::do_not_retry)?;
     let recipients = message.envelope().to().len();
-    mailer.server.hand_over(&message, context.data::<Secrets>()?, outgoing.policy()).await?;
+    mailer.server.hand_over(&context, &message, context.data::<Secrets>()?, outgoing.policy()).await?;
     Ok(Sent { message_id, recipients })
 }

@@ -4,9 +4,13 @@
 //! encrypted goes to this machine, or to a network that `outgoing.allow` lists, and nowhere else.
 
 use super::MailerError;
-use haul_core::config::{MailProtection, MailServer, OutgoingConfig};
+use crate::pace::{Pacer, at_pace};
+use haul_core::{
+    config::{MailProtection, MailServer, OutgoingConfig},
+    pace::{Destination, Verdict},
+};
 use haul_outgoing::{Policy, SecretError, SecretName, Secrets, address};
-use haul_worker::HandlerError;
+use haul_worker::{HandlerError, JobContext};
 use lettre::{
     Message,
     transport::smtp::{
@@ -27,6 +31,8 @@ const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
 /// Where mail is handed over.
 pub(super) struct Server {
     place: MailServer,
+    /// As whom it is paced.
+    destination: Option<Destination>,
     login: Option<(String, SecretName)>,
     roots: Vec<Certificate>,
     connect_timeout: Duration,
@@ -91,12 +97,22 @@ impl Server {
             roots.push(Certificate::from_pem(&pem).map_err(|error| refused(error.into()))?);
         }
         let (connect_timeout, timeout) = (outgoing.connect_timeout.as_duration(), outgoing.timeout.as_duration());
-        Ok(Self { place, login, roots, connect_timeout, timeout })
+        let destination = destination(&place);
+        Ok(Self { place, destination, login, roots, connect_timeout, timeout })
+    }
+
+    /// Sends a job away while the server lets nobody through.
+    pub(super) async fn hold_back(&self, context: &JobContext) -> Result<(), HandlerError> {
+        match (context.data::<Pacer>(), &self.destination) {
+            (Ok(pacer), Some(destination)) => pacer.hold_back(context, destination).await,
+            _ => Ok(()),
+        }
     }
 
     /// Hands the message over to all of its recipients, or to none.
     pub(super) async fn hand_over(
         &self,
+        context: &JobContext,
         message: &Message,
         secrets: &Secrets,
         policy: &Policy,
@@ -111,7 +127,9 @@ impl Server {
             }
             handed_over
         };
-        timeout(self.timeout, session).await.map_err(|_| Trouble::Late).flatten().map_err(Trouble::into_handlers)
+        let call = async { timeout(self.timeout, session).await.map_err(|_| Trouble::Late).flatten() };
+        let handed_over = at_pace(context, self.destination.as_ref(), call, verdict).await?;
+        handed_over.map_err(Trouble::into_handlers)
     }
 
     async fn connect(&self, secrets: &Secrets, policy: &Policy) -> Result<AsyncSmtpConnection, Trouble> {
@@ -172,6 +190,25 @@ impl Server {
             builder = builder.add_root_certificate(root.clone());
         }
         builder.build().map_err(session(Stage::Tls))
+    }
+}
+
+/// The name by which a mail server is paced; none where it cannot have one.
+fn destination(place: &MailServer) -> Option<Destination> {
+    let scheme = if place.protection == MailProtection::Tls { "smtps" } else { "smtp" };
+    let host = place.host.to_ascii_lowercase();
+    let host = if host.contains(':') { format!("[{host}]") } else { host.trim_end_matches('.').to_owned() };
+    Destination::new(format!("{scheme}://{host}:{}", place.port)).ok()
+}
+
+/// What a session has shown about the server. Whoever refuses a message, a recipient or a login works.
+fn verdict(handed_over: &Result<(), Trouble>) -> Verdict {
+    match handed_over {
+        Ok(()) | Err(Trouble::Recipients { .. }) => Verdict::Works,
+        Err(Trouble::Secret(_) | Trouble::Plain) => Verdict::Unknown,
+        // Whoever does not even greet takes nobody's mail.
+        Err(Trouble::Session { stage, source }) if *stage != Stage::Greeting && source.is_permanent() => Verdict::Works,
+        Err(Trouble::Connect(_) | Trouble::Late | Trouble::Session { .. }) => Verdict::AtFault(None),
     }
 }
 

@@ -133,7 +133,7 @@ fn words(text: &str) -> String {
 }
 
 /// In seconds; a date is no use without the provider's clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(PAUSE_MAX))
 }

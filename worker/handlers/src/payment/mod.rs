@@ -8,21 +8,26 @@
 //! `maintenance.reconcile_payments` looks up what attempts have left open, and compares what the provider lists with the
 //! books. It sends nothing.
 //!
+//! An attempt is made at the provider's pace. While its breaker is open jobs of payments wait without using up attempts.
+//!
 //! All of them are resident: they need the ledger, which a suspect's process does not have.
 
 mod amount;
 mod answer;
 mod provider;
 mod request;
+mod seen;
 
 pub use provider::HttpProvider;
 
+use crate::pace::at_pace;
 use haul_core::{
     Books, Timestamp,
     payment::{self, Assignment, Ended, KIND_CAPTURE, KIND_CHARGE, KIND_REFUND, PaymentId, Reconciled, Rules},
 };
 use haul_outgoing::SecretNameError;
 use haul_worker::{HandlerError, JobContext, WorkerBuilder};
+use seen::Seen;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
@@ -69,14 +74,19 @@ pub(crate) fn add(builder: WorkerBuilder, provider: Arc<HttpProvider>) -> Worker
 async fn perform(context: JobContext, assignment: Assignment) -> Result<Told, HandlerError> {
     let (books, provider) = (context.data::<Arc<dyn Books>>()?, context.data::<Arc<HttpProvider>>()?);
     let rules = Rules::default();
-    let driving = payment::drive(&**books, &**provider, &rules, context.tenant(), assignment, context.job_id());
+    let (seen, tenant) = (Seen::default(), context.tenant());
+    let provider = provider.seen_by(&seen);
+    let driving = payment::drive(&**books, &provider, &rules, tenant, assignment, context.job_id());
     // Dropped at any `await`, it is as after a crash; but there is no need to wait for the worker to lose its patience.
-    let ended = tokio::select! {
-        biased;
-        ended = driving => ended?,
-        () = context.cancelled() => return Err(HandlerError::retry("it was told to stop")),
+    let attempt = async {
+        tokio::select! {
+            biased;
+            ended = driving => Ok::<_, HandlerError>(ended?),
+            () = context.cancelled() => Err(HandlerError::retry("it was told to stop")),
+        }
     };
-    match ended {
+    // All of it is one call to the provider: while that cannot take it, nothing is begun and nothing is stored.
+    match at_pace(&context, provider.destination(), attempt, |_| seen.verdict()).await?? {
         Ended::Succeeded { object } => {
             let Assignment { payment, operation } = assignment;
             Ok(Told { payment, operation, state: "succeeded", object })

@@ -6,11 +6,13 @@
 use super::{
     PaymentsError, answer,
     request::{self, About, REFUNDS, escaped, group},
+    seen::Seen,
 };
 use async_trait::async_trait;
 use haul_core::{
     Timestamp,
     config::PaymentsConfig,
+    pace::Destination,
     payment::{
         Answer, ListOf, LookUp, Object, ObjectPage, ObjectState, Operation, OperationKind, Payment, Provider,
         ProviderRequest,
@@ -34,6 +36,7 @@ const PAGE: usize = 100;
 const REFUND_PAGES_MAX: usize = 10;
 
 /// A provider, and who we are there. Knows no payment.
+#[derive(Clone)]
 pub struct HttpProvider {
     outgoing: Outgoing,
     secrets: Secrets,
@@ -41,6 +44,9 @@ pub struct HttpProvider {
     secret: SecretName,
     version: String,
     timeout: Duration,
+    /// As whom it is paced.
+    destination: Option<Destination>,
+    seen: Seen,
 }
 
 /// Why a question has no answer, for people.
@@ -53,7 +59,7 @@ impl HttpProvider {
     /// When the settings cannot be used, whatever the provider says.
     pub fn new(outgoing: &Outgoing, secrets: &Secrets, config: &PaymentsConfig) -> Result<Option<Self>, PaymentsError> {
         let Some(url) = config.url.clone() else { return Ok(None) };
-        outgoing.check(&url).map_err(PaymentsError::Url)?;
+        let target = outgoing.check(&url).map_err(PaymentsError::Url)?;
         Ok(Some(Self {
             outgoing: outgoing.clone(),
             secrets: secrets.clone(),
@@ -61,7 +67,25 @@ impl HttpProvider {
             secret: SecretName::new(&*config.secret).map_err(PaymentsError::Secret)?,
             version: config.version.clone(),
             timeout: config.timeout.as_duration(),
+            destination: Destination::new(target.destination().to_string()).ok(),
+            seen: Seen::default(),
         }))
+    }
+
+    /// As whom it is paced; none where it cannot be.
+    pub(super) fn destination(&self) -> Option<&Destination> {
+        self.destination.as_ref()
+    }
+
+    /// The same provider for one attempt, which wants to know what its calls show about it.
+    pub(super) fn seen_by(&self, seen: &Seen) -> Self {
+        Self { seen: seen.clone(), ..self.clone() }
+    }
+
+    async fn call_out(&self, call: Call) -> Result<haul_outgoing::Answer, CallError> {
+        let sent = self.outgoing.send(call).await;
+        self.seen.note(&sent);
+        sent
     }
 
     /// A request that is not sent yet. An error says what an operator can mend.
@@ -89,7 +113,7 @@ impl HttpProvider {
     /// Asks for an object or a list.
     async fn get(&self, path: &str) -> Result<Value, NoAnswer> {
         let call = self.call(Method::GET, path).await.map_err(|error| NoAnswer(error.to_string()))?;
-        let answer = self.outgoing.send(call).await.map_err(|error| NoAnswer(error.to_string()))?;
+        let answer = self.call_out(call).await.map_err(|error| NoAnswer(error.to_string()))?;
         if !answer.status.is_success() || answer.truncated {
             return Err(NoAnswer(format!("the provider answered {}", answer.status)));
         }
@@ -175,7 +199,7 @@ impl Provider for HttpProvider {
                 return Answer::TurnedAway { after: None };
             }
         };
-        match self.outgoing.send(call).await {
+        match self.call_out(call).await {
             Ok(answer) => answer::read(About::of(&request.path), &answer),
             Err(CallError::Refused(_) | CallError::NotSent { .. }) => Answer::TurnedAway { after: None },
             Err(CallError::Unknown { .. } | CallError::TooLarge { .. }) => Answer::Unknown { after: None },

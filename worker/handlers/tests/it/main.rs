@@ -5,6 +5,8 @@
 mod email;
 mod http_request;
 mod pace;
+mod pace_of_mail;
+mod pace_of_payments;
 mod provider;
 mod secrets;
 mod webhook;

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
-    Clock, Config, Dispatch, FinalState, IdMint, Job, JobId, JobOptions, Kind, Ledger, Outcome, Priority, ProcessId,
-    Queue, QueueSettings, RetryPolicy, Span, Tenant,
+    Books, Clock, Config, Dispatch, FinalState, IdMint, Job, JobId, JobOptions, Kind, Ledger, Outcome, Payment,
+    Priority, ProcessId, Queue, QueueSettings, RetryPolicy, Span, Tenant, books,
     config::{Allow, AllowList, WorkerConfig},
     dispatch::Ticket,
     ledger::NewJob,
     outcome::JobRecord,
+    payment::{Assignment, KIND_CHARGE},
 };
 use haul_embedded::MemoryPace;
 use haul_handlers::{Equipment, Pacer, Secrets, builtin, webhooks};
@@ -61,6 +62,7 @@ impl World {
         let builder = webhooks(builtin(builder, &equipment), ledger.clone(), ledger.clone());
         let pace = Arc::new(MemoryPace::default());
         let builder = builder.data(Pacer::new(pace.clone(), config.pace.rules()));
+        let builder = builder.data::<Arc<dyn Books>>(ledger.clone());
         let worker = builder.config(config.worker).build().unwrap();
         let shutdown = CancellationToken::new();
         let ended = tokio::spawn(worker.run(shutdown.clone()));
@@ -96,6 +98,20 @@ impl World {
         let ticket = Ticket { id, kind: job.kind.clone(), priority: job.priority, due: None };
         let new = NewJob { job, idempotency: None };
         self.ledger.accept(&[new], ProcessId::random(), &[]).await.unwrap();
+        self.dispatch.enqueue(&queue, &[ticket]).await.unwrap();
+        id
+    }
+
+    /// Makes a payment, and the job that charges it.
+    pub(crate) async fn pay(&self, options: JobOptions, payment: impl FnOnce(JobId) -> Payment) -> JobId {
+        let job = self.job(KIND_CHARGE, "null", options);
+        let (id, queue) = (job.id, job.queue_ref());
+        let payment = payment(id);
+        let payload = Assignment { payment: payment.id, operation: 1 }.payload().into();
+        let ticket = Ticket { id, kind: job.kind.clone(), priority: job.priority, due: None };
+        let job = NewJob { job: Job { payload, ..job }, idempotency: None };
+        let order = books::Order { entry: books::Entry::New(payment), operation: 1, job };
+        self.ledger.order(&order, ProcessId::random(), &[]).await.unwrap();
         self.dispatch.enqueue(&queue, &[ticket]).await.unwrap();
         id
     }
