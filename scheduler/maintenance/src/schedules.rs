@@ -11,7 +11,6 @@ use haul_schedule::{Overlap, ScheduleSpec};
 use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// Kinds, which are the names of their schedules too, and when they run, in UTC: apart from each other, and from the full
 /// hour, at which everybody else's schedules fire.
@@ -98,7 +97,7 @@ fn new_schedule(
         options: JobOptions { timeout: TIMEOUT, retry: RETRY, ..JobOptions::default() },
     };
     Ok(NewSchedule {
-        id: ScheduleId(Uuid::new_v4()),
+        id: ScheduleId::new(now),
         key: ScheduleRef { tenant: Tenant::default(), name: ScheduleName::new(name)? },
         definition: Definition { spec: serde_json::to_string(&spec)?, template: template.encode()?, source: None },
         position: spec.validate()?.begin(now),

@@ -15,6 +15,7 @@ pub use event::{EventType, Subscription, SubscriptionError};
 pub use keys::{KeyError, Keyring, SigningKey};
 
 use crate::{
+    id,
     ledger::{Idempotency, Result},
     name::Tenant,
     time::{Clock, Timestamp},
@@ -35,10 +36,7 @@ pub struct EndpointId(pub Uuid);
 impl EndpointId {
     /// A new id.
     pub fn new(clock: &Clock) -> Self {
-        let mut random = [0; 10];
-        random.copy_from_slice(&Uuid::new_v4().as_bytes()[6..]);
-        let ms = clock.now().as_ms().max(0).unsigned_abs();
-        Self(uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid())
+        Self(id::made_at(clock.now()))
     }
 }
 

@@ -56,6 +56,14 @@ impl std::str::FromStr for JobId {
     }
 }
 
+/// An id of something that is made now and then: of the order of creation to the millisecond, without a mint.
+pub(crate) fn made_at(now: Timestamp) -> Uuid {
+    let mut random = [0; 10];
+    random.copy_from_slice(&Uuid::new_v4().as_bytes()[6..]);
+    let ms = now.as_ms().max(0).unsigned_abs();
+    uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid()
+}
+
 /// Makes job ids that only grow within this process.
 #[derive(Debug)]
 pub struct IdMint {
@@ -116,5 +124,13 @@ mod tests {
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(ids[0].created_at() >= before);
         assert!(JobId::floor(before) <= ids[0]);
+    }
+
+    #[test]
+    fn what_is_made_now_and_then_tells_its_time() {
+        let now = Timestamp::from_ms(1_795_000_000_123);
+        let (first, second) = (made_at(now), made_at(now));
+        assert_ne!(first, second);
+        assert_eq!((JobId(first).created_at(), first.get_version_num()), (now, 7));
     }
 }

@@ -9,7 +9,7 @@
 //! its effect was committed all the same; each is safe to call again with the same arguments.
 
 use crate::{
-    id::{JobId, ProcessId},
+    id::{self, JobId, ProcessId},
     job::Job,
     ledger::{Idempotency, ReceiptId, Result},
     name::{ScheduleName, SourceName, Tenant},
@@ -19,9 +19,17 @@ use async_trait::async_trait;
 use std::fmt;
 use uuid::Uuid;
 
-/// A schedule's id. A name that is deleted and created anew is another schedule, with another id.
+/// A schedule's id: a UUIDv7 on the ledger's clock, as an idempotency key goes with what it has made, and retention tells the
+/// time of that by its id. A name that is deleted and created anew is another schedule, with another id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ScheduleId(pub Uuid);
+
+impl ScheduleId {
+    /// A new id.
+    pub fn new(now: Timestamp) -> Self {
+        Self(id::made_at(now))
+    }
+}
 
 impl fmt::Display for ScheduleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

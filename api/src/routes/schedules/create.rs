@@ -70,7 +70,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, request: Request) -> Res
             Some(key) => Some(app.rules.idempotency(key, &fields.canonical("/v1/schedules")?)),
             None => None,
         };
-        let (id, key) = (ScheduleId(uuid::Uuid::new_v4()), super::key(&app, name));
+        let (id, key) = (ScheduleId::new(now), super::key(&app, name));
         NewSchedule { id, key, definition, position, paused, idempotency }
     };
     if dry_run {

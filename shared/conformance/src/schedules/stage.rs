@@ -18,7 +18,6 @@ use std::{
     },
     time::Duration,
 };
-use uuid::Uuid;
 
 /// An empty store of schedules and who writes to it.
 pub struct Stage {
@@ -80,7 +79,7 @@ impl Stage {
     /// A schedule of the default tenant that begins at the tick `0` and has been due for a minute.
     pub(crate) fn new_schedule(&self, name: &str) -> NewSchedule {
         NewSchedule {
-            id: ScheduleId(Uuid::new_v4()),
+            id: ScheduleId::new(self.begun),
             key: key(name),
             definition: definition("every minute"),
             position: position("0", Some(self.at(-60))),
