@@ -4,7 +4,7 @@ use haul_testkit::process::haul;
 
 #[test]
 fn the_demo_ends_by_itself_with_books_that_agree() {
-    let demo = haul(&["demo", "--payments", "60", "--at-most", "25"]).run().expect("a demo");
+    let demo = haul(&["demo", "--payments", "60", "--at-most", "120"]).run().expect("a demo");
     assert_eq!(demo.code, Some(0), "{}\n{}", demo.stdout, demo.stderr);
     assert!(demo.stdout.contains("The books agree"), "{}", demo.stdout);
     for currency in ["EUR", "USD", "JPY", "KWD"] {
