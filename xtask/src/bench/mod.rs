@@ -6,6 +6,7 @@
 
 mod core;
 mod http;
+mod metrics;
 mod report;
 mod schedules;
 mod stage;
@@ -25,6 +26,21 @@ pub(crate) enum Bench {
         /// Seconds of single submits
         #[arg(long, default_value_t = 10)]
         seconds: u64,
+        /// Measure this `haul` instead of building one
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// Where the JSON goes besides standard output
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
+    /// What metrics cost: CPU per job with and without them in interleaved pairs, and a scrape with 1,000 queues
+    Metrics {
+        /// Pairs of runs
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..))]
+        pairs: u8,
+        /// Jobs of each run, rounded up to full batches
+        #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u32).range(1..))]
+        jobs: u32,
         /// Measure this `haul` instead of building one
         #[arg(long)]
         binary: Option<PathBuf>,
@@ -59,6 +75,10 @@ pub(crate) fn bench(what: &Bench) -> Result<()> {
         Bench::Core { jobs, seconds, binary, json } => {
             let report = runtime.block_on(core::measure(*jobs, *seconds, binary.as_deref()))?;
             report.print(json.as_deref())
+        }
+        Bench::Metrics { pairs, jobs, binary, json } => {
+            let measure = metrics::measure(usize::from(*pairs), usize::try_from(*jobs)?, binary.as_deref());
+            runtime.block_on(measure)?.print(json.as_deref())
         }
         Bench::Schedules { schedules, rounds, seconds, binary, json } => {
             let measure = schedules::measure(*schedules, usize::from(*rounds), *seconds, binary.as_deref());

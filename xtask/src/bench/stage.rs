@@ -47,18 +47,34 @@ impl Stage {
         }
         postgres.stop()?;
         postgres.restart()?;
-        postgres.psql("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
         let redis = redis::Server::start(&redis::Options { append_only: true, settings: Vec::new() })?;
         let binary = binary.display().to_string();
-        let stage = Self { postgres, redis, binary };
-        let migrated = stage.command(&["migrate"]).run()?;
-        ensure!(migrated.code == Some(0), "haul migrate failed: {}", migrated.stderr);
+        let mut stage = Self { postgres, redis, binary };
+        stage.renew()?;
         Ok(stage)
+    }
+
+    /// Empties both stores. Nothing that was started on them may run any longer.
+    pub(crate) fn renew(&mut self) -> Result<()> {
+        self.postgres.psql("postgres", &format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"))?;
+        self.postgres.psql("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
+        // What was written before would be written out by the next run otherwise.
+        self.postgres.psql("postgres", "CHECKPOINT")?;
+        self.redis.cli(&["FLUSHALL"])?;
+        let migrated = self.command(&["migrate"]).run()?;
+        ensure!(migrated.code == Some(0), "haul migrate failed: {}", migrated.stderr);
+        Ok(())
     }
 
     /// Starts a role and waits until it is ready.
     pub(crate) async fn start(&self, arguments: &[&str]) -> Result<process::Haul> {
-        self.command(arguments).start().await
+        self.start_with(arguments, &[]).await
+    }
+
+    /// The same, with further settings.
+    pub(crate) async fn start_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Result<process::Haul> {
+        let command = self.command(arguments);
+        settings.iter().fold(command, |command, (name, value)| command.env(name, value)).start().await
     }
 
     /// Asks the ledger directly.
