@@ -6,6 +6,7 @@
 
 mod look;
 mod sample;
+mod sheets;
 
 use crate::{chain::chain, stores::Stores, telemetry::Metrics};
 use haul_core::{

@@ -4,7 +4,7 @@ use super::Closed;
 use async_trait::async_trait;
 use haul_core::{
     Books, Payment, PaymentId, ProcessId, Tenant,
-    books::{Advanced, Balance, Change, Order, Ordered, Posting, Remembered, Seen},
+    books::{Advanced, Balance, Change, Order, Ordered, Posting, Remembered, Seen, Sheet, Unknowns},
     ledger::{LedgerError, ReceiptId, Result},
     payment::{PaymentState, ProviderRequest},
 };
@@ -48,6 +48,12 @@ impl Books for BooksDoor {
     }
     async fn unfinished(&self, after: Option<PaymentId>, limit: usize) -> Result<Vec<Payment>> {
         self.get()?.unfinished(after, limit).await
+    }
+    async fn unknown(&self, limit: usize) -> Result<Unknowns> {
+        self.get()?.unknown(limit).await
+    }
+    async fn sheets(&self, before: Option<PaymentId>, limit: usize) -> Result<Vec<Sheet>> {
+        self.get()?.sheets(before, limit).await
     }
     async fn advance(&self, change: &Change) -> Result<Advanced> {
         self.get()?.advance(change).await

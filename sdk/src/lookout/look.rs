@@ -1,15 +1,18 @@
 //! One look: what is asked, of whom, and how much of it.
 
-use super::sample::{Backlog, Queues, Sample};
+use super::{
+    sample::{Backlog, Queues, Sample},
+    sheets::Round,
+};
 use crate::{chain::chain, stores::Stores};
 use futures::{StreamExt, stream};
 use haul_core::{
-    JobId, Tenant, Timestamp,
+    JobId, Timestamp,
     dispatch::QueueStats,
     fleet::Member,
     ledger::{QueueInfo, Result},
+    limits::DESTINATIONS_MAX,
     pace::Breaker,
-    payment::PaymentState,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,37 +26,41 @@ const STATS_IN_FLIGHT: usize = 16;
 const STATS_MAX: Duration = Duration::from_secs(2);
 /// Jobs loaded at a time.
 const LOAD_MAX: usize = 1_000;
-/// Destinations that are looked at: those that were called last.
-const DESTINATIONS_SEEN_MAX: usize = 1_000;
-/// Payments that are looked at.
-const PAYMENTS_SEEN_MAX: usize = 1_000;
-/// How often the books are summed: that reads what all accounts hold.
-const SUM_EVERY: Duration = Duration::from_secs(300);
+/// So many destinations are looked at each time, and more every minute only: in Redis each takes a script.
+const FEW_DESTINATIONS: usize = 1_000;
+const MANY_EVERY: Duration = Duration::from_secs(60);
+/// Unknown payments are counted up to here.
+const UNKNOWN_COUNTED_MAX: usize = 100_000;
+/// How long payments may be held against their postings, per look.
+const SHEETS_MAX: Duration = Duration::from_secs(4);
 
 /// Looks.
 pub(super) struct Glass {
     stores: Stores,
-    summed: Option<(Instant, usize)>,
+    round: Round,
+    /// When destinations were looked at last, how many there were, and those of them whose breaker was open.
+    destinations: Option<(Instant, usize, usize)>,
 }
 
 impl Glass {
     pub(super) fn new(stores: Stores) -> Self {
-        Self { stores, summed: None }
+        Self { stores, round: Round::default(), destinations: None }
     }
 
     /// Looks at everything. What cannot be read is left out.
     pub(super) async fn look(&mut self, members: &[Member]) -> Sample {
         let at = self.stores.clock.now();
-        let (queues, receipts, destinations_open, payments_unknown) =
-            tokio::join!(self.queues(at), self.receipts(at), self.destinations_open(), self.payments_unknown(at),);
+        let (queues, receipts, destinations, payments_unknown) =
+            tokio::join!(self.queues(at), self.receipts(at), self.destinations(), self.payments_unknown(at));
+        self.destinations = destinations;
         Sample {
             at,
             processes: by_role(members),
             queues: seen("queues", queues),
             receipts: seen("receipts", receipts),
-            destinations_open,
+            destinations_open: destinations.map(|(_, _, open)| open),
             payments_unknown: seen("payments", payments_unknown),
-            unbalanced_currencies: self.unbalanced().await,
+            currencies_at_odds: self.at_odds().await,
         }
     }
 
@@ -98,32 +105,30 @@ impl Glass {
         Ok(Backlog { count: receipts.count, oldest })
     }
 
-    async fn destinations_open(&self) -> Option<usize> {
-        let sights = seen("destinations", self.stores.pace.list(DESTINATIONS_SEEN_MAX).await)?;
-        Some(sights.iter().filter(|sight| sight.breaker == Breaker::Open).count())
+    async fn destinations(&self) -> Option<(Instant, usize, usize)> {
+        let is_fresh =
+            |(at, known, _): &(Instant, usize, usize)| *known > FEW_DESTINATIONS && at.elapsed() < MANY_EVERY;
+        if let Some(fresh) = self.destinations.filter(is_fresh) {
+            return Some(fresh);
+        }
+        // All that a store keeps.
+        let sights = seen("destinations", self.stores.pace.list(DESTINATIONS_MAX).await)?;
+        let open = sights.iter().filter(|sight| sight.breaker == Breaker::Open).count();
+        Some((Instant::now(), sights.len(), open))
     }
 
     async fn payments_unknown(&self, at: Timestamp) -> Result<Backlog> {
-        let unfinished = self.stores.books.unfinished(None, PAYMENTS_SEEN_MAX).await?;
-        let unknown = unfinished.iter().filter(|payment| payment.state() == PaymentState::Unknown);
-        let ages = unknown.map(|payment| at.since(payment.updated_at));
-        Ok(ages.fold(Backlog::default(), |all, age| Backlog { count: all.count + 1, oldest: all.oldest.max(age) }))
+        let unknown = self.stores.books.unknown(UNKNOWN_COUNTED_MAX).await?;
+        let oldest = unknown.oldest.map_or(Duration::ZERO, |oldest| at.since(oldest));
+        Ok(Backlog { count: unknown.count, oldest })
     }
 
-    async fn unbalanced(&mut self) -> Option<usize> {
-        if let Some((at, currencies)) = self.summed
-            && at.elapsed() < SUM_EVERY
-        {
-            return Some(currencies);
+    async fn at_odds(&mut self) -> Option<usize> {
+        let look = self.round.look(&*self.stores.books);
+        match timeout(SHEETS_MAX, look).await {
+            Ok(found) => seen("postings", found),
+            Err(_elapsed) => None,
         }
-        let balances = seen("balances", self.stores.books.balances(&Tenant::default()).await)?;
-        let mut sums: BTreeMap<_, i128> = BTreeMap::new();
-        for balance in balances {
-            *sums.entry(balance.currency).or_default() += i128::from(balance.amount);
-        }
-        let currencies = sums.values().filter(|sum| **sum != 0).count();
-        self.summed = Some((Instant::now(), currencies));
-        Some(currencies)
     }
 }
 

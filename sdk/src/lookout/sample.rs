@@ -21,7 +21,7 @@ pub(super) struct Sample {
     pub(super) receipts: Option<Backlog>,
     pub(super) destinations_open: Option<usize>,
     pub(super) payments_unknown: Option<Backlog>,
-    pub(super) unbalanced_currencies: Option<usize>,
+    pub(super) currencies_at_odds: Option<usize>,
 }
 
 /// How many of something there are, and the age of the oldest.
@@ -99,7 +99,7 @@ impl Sample {
             page.put(PAYMENTS_UNKNOWN, &[], unknown.count);
             page.put(PAYMENTS_UNKNOWN_OLDEST_SECONDS, &[], unknown.oldest.as_secs_f64());
         }
-        if let Some(currencies) = self.unbalanced_currencies {
+        if let Some(currencies) = self.currencies_at_odds {
             page.put(POSTINGS_IMBALANCE, &[], currencies);
         }
     }

@@ -19,6 +19,7 @@ use crate::{
     time::Timestamp,
 };
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What the provider owes: taken, and not given back.
@@ -87,6 +88,47 @@ pub struct Seen {
     pub payment: Payment,
     /// The ledger's clock as it was read.
     pub now: Timestamp,
+}
+
+/// A payment beside everything that was posted for it, of one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sheet {
+    /// The payment.
+    pub payment: Payment,
+    /// Its postings, in the order of their steps.
+    pub postings: Vec<Posting>,
+}
+
+impl Sheet {
+    /// Whether what was posted is what the payment says has moved: account by account, to the cent. Postings that cancel each
+    /// other out, such as a mistake and its correction, change nothing.
+    pub fn agrees(&self) -> bool {
+        let Self { payment, postings } = self;
+        let moved = payment.operations.iter().filter(|operation| payment.moved_by(operation));
+        let expected: Vec<Posting> =
+            moved.map(|operation| Posting::of(payment, operation, payment.updated_at)).collect();
+        held(postings) == held(&expected)
+    }
+}
+
+/// What each account holds by these postings alone; those that hold nothing are left out.
+fn held(postings: &[Posting]) -> BTreeMap<(&Tenant, &str, Currency), i128> {
+    let mut held = BTreeMap::new();
+    for Posting { tenant, debit, credit, currency, amount, .. } in postings {
+        *held.entry((tenant, debit.as_str(), *currency)).or_default() += i128::from(*amount);
+        *held.entry((tenant, credit.as_str(), *currency)).or_default() -= i128::from(*amount);
+    }
+    held.retain(|_, amount| *amount != 0);
+    held
+}
+
+/// Payments that are [unknown](PaymentState::Unknown).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unknowns {
+    /// How many, up to where they are counted.
+    pub count: u64,
+    /// When the one of these that changed longest ago did.
+    pub oldest: Option<Timestamp>,
 }
 
 /// A request to be stored.
@@ -214,6 +256,14 @@ pub trait Books: Send + Sync + 'static {
     /// Payments of every tenant of which an operation is not final, in order of id, those after `after`, at most `limit`.
     async fn unfinished(&self, after: Option<PaymentId>, limit: usize) -> Result<Vec<Payment>>;
 
+    /// Payments of every tenant that are [unknown](PaymentState::Unknown): the first `limit`, in order of id. Must be cheap,
+    /// however many others there are: it is asked every few seconds.
+    async fn unknown(&self, limit: usize) -> Result<Unknowns>;
+
+    /// Payments of every tenant beside their postings, the newest first, those before `before`, at most `limit`. Each is of
+    /// one moment: a change is seen with its posting, or not at all.
+    async fn sheets(&self, before: Option<PaymentId>, limit: usize) -> Result<Vec<Sheet>>;
+
     /// Changes a payment that is at the version that the change was decided on, durably: the payment, the request that
     /// begins and the posting, in one transaction.
     ///
@@ -237,4 +287,78 @@ pub trait Books: Send + Sync + 'static {
 
     /// Notes that an event of the provider's was taken in.
     async fn note(&self, event: &str) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::{Money, OperationState};
+
+    fn operation(number: u32, kind: OperationKind, amount: i64, state: OperationState) -> Operation {
+        Operation { state, ..Operation::new(number, kind, amount, JobId(Uuid::nil())) }
+    }
+
+    /// A payment of 10.50 EUR with these operations.
+    fn payment(capture: bool, operations: Vec<Operation>) -> Payment {
+        let currency = Currency::new("EUR").unwrap();
+        Payment {
+            id: PaymentId(Uuid::from_u128(7)),
+            tenant: Tenant::default(),
+            version: 1,
+            amount: Money::new(1_050, currency).unwrap(),
+            capture,
+            source: "tok_visa".to_owned(),
+            description: None,
+            metadata: BTreeMap::new(),
+            operations,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+        }
+    }
+
+    #[test]
+    fn a_payment_agrees_with_the_postings_of_what_moved_and_with_no_others() {
+        use OperationKind::{Capture, Charge, Refund};
+        use OperationState::{Declined, Succeeded, Unknown};
+        let operations = vec![
+            operation(1, Charge, 1_050, Succeeded),
+            operation(2, Refund, 200, Succeeded),
+            operation(3, Refund, 300, Declined),
+            operation(4, Refund, 400, Unknown),
+        ];
+        let payment_of = payment(true, operations);
+        let at = Timestamp::from_ms(5);
+        let posting = |n: usize| Posting::of(&payment_of, &payment_of.operations[n], at);
+        let agrees = |postings: Vec<Posting>| Sheet { payment: payment_of.clone(), postings }.agrees();
+        assert!(agrees(vec![posting(0), posting(1)]));
+        assert!(!agrees(vec![posting(0)]), "one is missing");
+        assert!(!agrees(vec![]), "all are missing");
+        assert!(!agrees(vec![posting(0), posting(1), posting(3)]), "one is too many");
+        assert!(!agrees(vec![posting(0), posting(2)]), "one is of what was declined");
+        assert!(!agrees(vec![posting(0), Posting { amount: 199, ..posting(1) }]), "another amount");
+        assert!(
+            !agrees(vec![posting(0), Posting { debit: ACCOUNT_SALES.to_owned(), ..posting(1) }]),
+            "another account"
+        );
+        assert!(!agrees(vec![posting(0), Posting { tenant: Tenant::new("theirs").unwrap(), ..posting(1) }]));
+
+        let held = payment(false, vec![operation(1, Charge, 1_050, Succeeded)]);
+        assert!(Sheet { payment: held.clone(), postings: vec![] }.agrees(), "what is held has not moved");
+        let captured = payment(false, [held.operations.clone(), vec![operation(2, Capture, 900, Succeeded)]].concat());
+        let capture = Posting::of(&captured, &captured.operations[1], at);
+        assert!(Sheet { payment: captured, postings: vec![capture] }.agrees());
+    }
+
+    #[test]
+    fn a_mistake_and_its_correction_cancel_each_other_out() {
+        let payment = payment(true, vec![operation(1, OperationKind::Charge, 1_050, OperationState::Succeeded)]);
+        let posting = Posting::of(&payment, &payment.operations[0], Timestamp::default());
+        let twice = Posting { step: "charge:1:again".to_owned(), ..posting.clone() };
+        let (debit, credit) = (twice.credit.clone(), twice.debit.clone());
+        let correction = Posting { step: "correction:1".to_owned(), debit, credit, ..twice.clone() };
+        let mut sheet = Sheet { payment, postings: vec![posting, twice] };
+        assert!(!sheet.agrees());
+        sheet.postings.push(correction);
+        assert!(sheet.agrees());
+    }
 }

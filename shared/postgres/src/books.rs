@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use haul_core::{
     Books, JobId, Payment, PaymentId, ProcessId, Tenant,
-    books::{Advanced, Balance, Change, Entry, Order, Ordered, Posting, Remembered, Seen},
+    books::{Advanced, Balance, Change, Entry, Order, Ordered, Posting, Remembered, Seen, Sheet, Unknowns},
     ledger::{Accepted, LedgerError, ReceiptId, Result},
     payment::{Currency, PaymentState, ProviderRequest, Record},
 };
@@ -62,6 +62,42 @@ impl TryFrom<PostingRow> for Posting {
         let tenant = Tenant::new(tenant).map_err(corrupt)?;
         let currency = Currency::new(&currency).map_err(corrupt)?;
         Ok(Self { payment: PaymentId(payment), tenant, step, debit, credit, currency, amount, at: at.into() })
+    }
+}
+
+/// A posting of a payment beside it; a payment without any has one row all the same.
+struct SheetRow {
+    id: Uuid,
+    tenant: String,
+    version: i64,
+    amount: i64,
+    currency: String,
+    body: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    step: Option<String>,
+    posted_for: Option<String>,
+    debit: Option<String>,
+    credit: Option<String>,
+    posted_in: Option<String>,
+    posted: Option<i64>,
+    at: Option<DateTime<Utc>>,
+}
+
+impl SheetRow {
+    fn payment(self) -> Result<Payment> {
+        let Self { id, tenant, version, amount, currency, body, created_at, updated_at, .. } = self;
+        Row { id, tenant, version, amount, currency, body, created_at, updated_at }.try_into()
+    }
+
+    /// Taken out: the rest is the payment's.
+    fn take_posting(&mut self) -> Result<Option<Posting>> {
+        let parts = (self.step.take(), self.posted_for.take(), self.debit.take(), self.credit.take());
+        let (Some(step), Some(tenant), Some(debit), Some(credit)) = parts else { return Ok(None) };
+        let (Some(currency), Some(amount), Some(at)) = (self.posted_in.take(), self.posted, self.at) else {
+            return Ok(None);
+        };
+        PostingRow { payment: self.id, step, tenant, debit, credit, currency, amount, at }.try_into().map(Some)
     }
 }
 
@@ -126,6 +162,32 @@ impl Books for PostgresLedger {
             sqlx::query_file_as!(Row, "sql/payment_unfinished.sql", after, limit).fetch_all(c)
         })?;
         rows.into_iter().map(Payment::try_from).collect()
+    }
+
+    async fn unknown(&self, limit: usize) -> Result<Unknowns> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let row = ask!(self.shared().connections, c => {
+            sqlx::query_file!("sql/payment_unknown.sql", limit).fetch_one(c)
+        })?;
+        Ok(Unknowns { count: row.count.unsigned_abs(), oldest: row.oldest.map(Into::into) })
+    }
+
+    async fn sheets(&self, before: Option<PaymentId>, limit: usize) -> Result<Vec<Sheet>> {
+        let (before, limit) = (before.map(|id| id.0), i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = ask!(self.shared().connections, c => {
+            sqlx::query_file_as!(SheetRow, "sql/payment_sheets.sql", before, limit).fetch_all(c)
+        })?;
+        let mut sheets: Vec<Sheet> = Vec::new();
+        for mut row in rows {
+            let posting = row.take_posting()?;
+            if sheets.last().is_none_or(|sheet| sheet.payment.id.0 != row.id) {
+                sheets.push(Sheet { payment: row.payment()?, postings: Vec::new() });
+            }
+            if let Some(sheet) = sheets.last_mut() {
+                sheet.postings.extend(posting);
+            }
+        }
+        Ok(sheets)
     }
 
     async fn advance(&self, change: &Change) -> Result<Advanced> {

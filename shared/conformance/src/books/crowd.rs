@@ -39,6 +39,31 @@ pub async fn of_a_cancel_and_a_send_at_once_one_is_refused(stage: Stage) {
     }
 }
 
+pub async fn a_payment_and_its_postings_are_of_one_moment(stage: Stage) {
+    let mut changes = Vec::new();
+    for _ in 0..30 {
+        changes.push(stage.settling(&stage.some().await));
+    }
+    let books = stage.world.books();
+    let settling = tokio::spawn(async move {
+        for change in changes {
+            assert_eq!(books.advance(&change).await.expect("a change is answered"), Advanced::Done);
+            tokio::task::yield_now().await;
+        }
+    });
+    loop {
+        let was_over = settling.is_finished();
+        let sheets = stage.books.sheets(None, 100).await.expect("sheets are read");
+        let torn: Vec<_> = sheets.iter().filter(|sheet| !sheet.agrees()).collect();
+        assert!(torn.is_empty(), "seen without their postings, or the other way round: {torn:?}");
+        if was_over {
+            assert!(sheets.len() == 30 && sheets.iter().all(|sheet| sheet.postings.len() == 1), "{sheets:?}");
+            break;
+        }
+    }
+    settling.await.expect("no panic");
+}
+
 pub async fn orders_under_one_key_at_once_make_one_payment(stage: Stage) {
     let tasks = (0..8).map(|_| {
         let (books, mut order) = (stage.world.books(), stage.new_order(&stage.payment(1_050, "EUR")));

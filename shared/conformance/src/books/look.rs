@@ -3,10 +3,10 @@
 use super::stage::Stage;
 use haul_core::{
     Payment, PaymentId, Tenant,
-    books::{Balance, Change, Posting},
+    books::{Balance, Change, Posting, Sheet, Unknowns},
     payment::{Currency, Operation, OperationKind, OperationState, PaymentState},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 fn ids(payments: &[Payment]) -> Vec<PaymentId> {
@@ -54,20 +54,83 @@ pub async fn what_is_not_final_is_found(stage: Stage) {
     assert_eq!(list(None, 10).await, [last.id]);
 }
 
+pub async fn what_is_unknown_is_counted_with_the_oldest_of_it(stage: Stage) {
+    let unknown = async || stage.books.unknown(10).await.expect("what is unknown is counted");
+    let (_pending, second, first) = (stage.some().await, stage.some().await, stage.some().await);
+    assert_eq!(unknown().await, Unknowns::default());
+    let mut changed = Vec::new();
+    for payment in [&first, &second] {
+        stage.advance(&stage.losing(payment)).await;
+        changed.push(stage.read(payment.id).await);
+        // So that the other one's time is a later one.
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    assert!(changed[0].updated_at < changed[1].updated_at && first.id > second.id);
+    assert_eq!(unknown().await, Unknowns { count: 2, oldest: Some(changed[0].updated_at) });
+    stage.advance(&stage.settling(&changed[0])).await;
+    assert_eq!(unknown().await, Unknowns { count: 1, oldest: Some(changed[1].updated_at) });
+    let theirs = Payment { tenant: Tenant::new("theirs").expect("a tenant"), ..stage.payment(1, "EUR") };
+    let theirs = stage.made(&theirs).await;
+    stage.advance(&stage.losing(&theirs)).await;
+    assert_eq!(unknown().await.count, 2, "of every tenant");
+}
+
+pub async fn what_is_unknown_is_counted_up_to_a_limit(stage: Stage) {
+    for _ in 0..3 {
+        let payment = stage.some().await;
+        stage.advance(&stage.losing(&payment)).await;
+    }
+    for (limit, count) in [(0, 0), (2, 2), (3, 3), (4, 3)] {
+        let unknown = stage.books.unknown(limit).await.expect("what is unknown is counted");
+        assert_eq!((unknown.count, unknown.oldest.is_some()), (count, count > 0));
+    }
+}
+
+pub async fn payments_are_read_beside_their_postings(stage: Stage) {
+    let sheets = async |before, limit| {
+        let sheets: Vec<Sheet> = stage.books.sheets(before, limit).await.expect("sheets are read");
+        assert!(sheets.iter().all(Sheet::agrees), "{sheets:?}");
+        sheets.into_iter().map(|sheet| (sheet.payment.id, sheet.postings.len())).collect::<Vec<_>>()
+    };
+    assert_eq!(sheets(None, 10).await, []);
+    let (pending, done) = (stage.some().await, stage.some().await);
+    stage.advance(&stage.settling(&done)).await;
+    let theirs = Payment { tenant: Tenant::new("theirs").expect("a tenant"), ..stage.payment(700, "JPY") };
+    let theirs = stage.made(&theirs).await;
+    stage.advance(&stage.settling(&theirs)).await;
+    let refunded = stage.made(&stage.payment(500, "EUR")).await;
+    stage.advance(&stage.settling(&refunded)).await;
+    stage.advance(&refund(&stage, stage.read(refunded.id).await, 200)).await;
+
+    let expected = [(refunded.id, 2), (theirs.id, 1), (done.id, 1), (pending.id, 0)];
+    assert_eq!(sheets(None, 10).await, expected);
+    assert_eq!(sheets(None, 2).await, expected[..2], "payments are counted, not postings");
+    assert_eq!(sheets(Some(theirs.id), 1).await, expected[2..3]);
+    assert_eq!(sheets(Some(pending.id), 10).await, []);
+    let read = stage.books.sheets(None, 1).await.expect("sheets are read");
+    assert_eq!(read[0].payment, stage.read(refunded.id).await);
+    assert_eq!(read[0].postings, stage.books.postings(refunded.id).await.expect("postings are read"));
+}
+
+/// The change by which so much is given back.
+fn refund(stage: &Stage, mut payment: Payment, amount: i64) -> Change {
+    let number = u32::try_from(payment.operations.len()).expect("a few") + 1;
+    let mut refund = Operation::new(number, OperationKind::Refund, amount, payment.operations[0].job);
+    refund.state = OperationState::Succeeded;
+    let posting = Some(Posting::of(&payment, &refund, stage.begun));
+    payment.operations.push(refund);
+    Change { id: Uuid::new_v4(), payment, request: None, posting, sender: None }
+}
+
 pub async fn the_accounts_of_a_currency_sum_to_zero(stage: Stage) {
     assert_eq!(stage.books.balances(&Tenant::default()).await.expect("balances are read"), []);
     for (amount, currency) in [(1_050, "EUR"), (2_000, "EUR"), (700, "JPY")] {
         let payment = stage.made(&stage.payment(amount, currency)).await;
         stage.advance(&stage.settling(&payment)).await;
     }
-    let mut refunded = stage.made(&stage.payment(500, "EUR")).await;
+    let refunded = stage.made(&stage.payment(500, "EUR")).await;
     stage.advance(&stage.settling(&refunded)).await;
-    refunded = stage.read(refunded.id).await;
-    let mut refund = Operation::new(2, OperationKind::Refund, 200, refunded.operations[0].job);
-    refund.state = OperationState::Succeeded;
-    refunded.operations.push(refund);
-    let posting = Some(Posting::of(&refunded, &refunded.operations[1], stage.begun));
-    stage.advance(&Change { id: Uuid::new_v4(), payment: refunded, request: None, posting, sender: None }).await;
+    stage.advance(&refund(&stage, stage.read(refunded.id).await, 200)).await;
 
     let balances = stage.books.balances(&Tenant::default()).await.expect("balances are read");
     let mut sums: BTreeMap<Currency, i64> = BTreeMap::new();

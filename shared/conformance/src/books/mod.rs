@@ -66,6 +66,9 @@ macro_rules! __books_promises {
                 payments_are_listed_the_newest_first,
                 payments_of_a_state_are_listed,
                 what_is_not_final_is_found,
+                what_is_unknown_is_counted_with_the_oldest_of_it,
+                what_is_unknown_is_counted_up_to_a_limit,
+                payments_are_read_beside_their_postings,
                 the_accounts_of_a_currency_sum_to_zero,
                 an_event_is_noted,
                 a_payment_is_read_with_the_ledgers_clock,
@@ -74,6 +77,7 @@ macro_rules! __books_promises {
                 one_of_many_changes_at_once_is_made,
                 of_a_cancel_and_a_send_at_once_one_is_refused,
                 orders_under_one_key_at_once_make_one_payment,
+                a_payment_and_its_postings_are_of_one_moment,
             }
         }
     };

@@ -142,6 +142,13 @@ impl Stage {
         Change { id: Uuid::new_v4(), payment, request: None, posting: Some(posting), sender: None }
     }
 
+    /// The change by which the answer to the charge is lost.
+    pub(crate) fn losing(&self, payment: &Payment) -> Change {
+        let mut payment = payment.clone();
+        payment.operations[0].state = OperationState::Unknown;
+        Change { id: Uuid::new_v4(), payment, request: None, posting: None, sender: None }
+    }
+
     /// A change to nothing but the description.
     pub(crate) fn described(&self, payment: &Payment, description: &str) -> Change {
         let payment = Payment { description: Some(description.to_owned()), ..payment.clone() };

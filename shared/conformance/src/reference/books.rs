@@ -4,7 +4,7 @@ use super::ReferenceLedger;
 use async_trait::async_trait;
 use haul_core::{
     Books, Payment, PaymentId, ProcessId, Tenant,
-    books::{Advanced, Balance, Change, Order, Ordered, Posting, Remembered, Seen},
+    books::{Advanced, Balance, Change, Order, Ordered, Posting, Remembered, Seen, Sheet, Unknowns},
     ledger::{ReceiptId, Result},
     payment::{PaymentState, ProviderRequest},
 };
@@ -31,6 +31,12 @@ impl Books for ReferenceLedger {
     }
     async fn unfinished(&self, after: Option<PaymentId>, limit: usize) -> Result<Vec<Payment>> {
         Ok(self.state.lock().unfinished(after, limit))
+    }
+    async fn unknown(&self, limit: usize) -> Result<Unknowns> {
+        Ok(self.state.lock().unknown(limit))
+    }
+    async fn sheets(&self, before: Option<PaymentId>, limit: usize) -> Result<Vec<Sheet>> {
+        Ok(self.state.lock().sheets(before, limit))
     }
     async fn advance(&self, change: &Change) -> Result<Advanced> {
         self.state.lock().advance(self.clock.now(), change)

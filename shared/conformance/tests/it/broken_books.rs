@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use haul_conformance::reference::ReferenceLedger;
 use haul_core::{
     Books, Ledger, Payment, PaymentId, ProcessId, Tenant,
-    books::{Advanced, Balance, Change, Entry, Order, Ordered, Posting, Remembered, Seen},
+    books::{Advanced, Balance, Change, Entry, Order, Ordered, Posting, Remembered, Seen, Sheet, Unknowns},
     ledger::{ReceiptId, Result},
     payment::{PaymentState, ProviderRequest},
 };
@@ -27,6 +27,10 @@ pub(crate) enum Defect {
     IgnoresKeys,
     RefusesWhatItHasMade,
     HidesWhatIsOpen,
+    CountsWhatIsOpen,
+    CountsWithoutLimit,
+    ReadsSheetsOfOneTenant,
+    ReadsPostingsLater,
     ForgetsEvents,
 }
 use Defect::*;
@@ -95,6 +99,32 @@ impl Books for BrokenBooks {
             found.retain(|payment| payment.state() == PaymentState::Unknown);
         }
         Ok(found)
+    }
+
+    async fn unknown(&self, limit: usize) -> Result<Unknowns> {
+        match self.defect {
+            CountsWhatIsOpen => {
+                let open = self.inner.unfinished(None, limit).await?;
+                let changed = open.iter().map(|payment| payment.updated_at);
+                Ok(Unknowns { count: open.len() as u64, oldest: changed.min() })
+            }
+            CountsWithoutLimit => self.inner.unknown(usize::MAX).await,
+            _ => self.inner.unknown(limit).await,
+        }
+    }
+    async fn sheets(&self, before: Option<PaymentId>, limit: usize) -> Result<Vec<Sheet>> {
+        let mut sheets = self.inner.sheets(before, limit).await?;
+        match self.defect {
+            ReadsSheetsOfOneTenant => sheets.retain(|sheet| sheet.payment.tenant == Tenant::default()),
+            ReadsPostingsLater => {
+                for Sheet { payment, postings } in &mut sheets {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    *postings = self.inner.postings(payment.id).await?;
+                }
+            }
+            _ => {}
+        }
+        Ok(sheets)
     }
 
     async fn advance(&self, change: &Change) -> Result<Advanced> {

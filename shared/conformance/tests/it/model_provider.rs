@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use haul_conformance::reference::ReferenceLedger;
 use haul_core::{
     Books, Clock, Payment, PaymentId, ProcessId, Tenant, Timestamp,
-    books::{Advanced, Balance, Change, Order, Ordered, Posting, Remembered, Seen},
+    books::{Advanced, Balance, Change, Order, Ordered, Posting, Remembered, Seen, Sheet, Unknowns},
     ledger::{ReceiptId, Result},
     payment::{
         Answer, ListOf, LookUp, Object, ObjectPage, ObjectState, Operation, PaymentState, Provider, ProviderRequest,
@@ -245,6 +245,12 @@ impl Books for Slow {
     }
     async fn unfinished(&self, after: Option<PaymentId>, limit: usize) -> Result<Vec<Payment>> {
         slowly!(self.0.unfinished(after, limit))
+    }
+    async fn unknown(&self, limit: usize) -> Result<Unknowns> {
+        slowly!(self.0.unknown(limit))
+    }
+    async fn sheets(&self, before: Option<PaymentId>, limit: usize) -> Result<Vec<Sheet>> {
+        slowly!(self.0.sheets(before, limit))
     }
     async fn advance(&self, change: &Change) -> Result<Advanced> {
         slowly!(self.0.advance(change))

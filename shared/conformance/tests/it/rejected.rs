@@ -332,6 +332,18 @@ rejected! { breaks_books:
     ];
     a_store_of_payments_that_refuses_what_it_has_made = B::RefusesWhatItHasMade => ["change::a_change_sent_again_is_made_once"];
     a_store_of_payments_that_hides_what_is_open = B::HidesWhatIsOpen => ["look::what_is_not_final_is_found"];
+    a_store_of_payments_that_counts_what_is_open_as_unknown = B::CountsWhatIsOpen => [
+        "look::what_is_unknown_is_counted_with_the_oldest_of_it",
+    ];
+    a_store_of_payments_that_counts_without_limit = B::CountsWithoutLimit => [
+        "look::what_is_unknown_is_counted_up_to_a_limit",
+    ];
+    a_store_of_payments_that_reads_sheets_of_one_tenant = B::ReadsSheetsOfOneTenant => [
+        "look::payments_are_read_beside_their_postings",
+    ];
+    a_store_of_payments_that_reads_postings_later = B::ReadsPostingsLater => [
+        "crowd::a_payment_and_its_postings_are_of_one_moment",
+    ];
     a_store_of_payments_that_forgets_events = B::ForgetsEvents => ["look::an_event_is_noted"];
 }
 

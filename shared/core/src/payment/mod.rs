@@ -302,14 +302,15 @@ impl Payment {
         self.operations.iter().find_map(|operation| operation.flag.as_deref())
     }
 
+    /// Whether an operation has moved money: it is done, and no mere hold.
+    pub fn moved_by(&self, operation: &Operation) -> bool {
+        let is_hold = operation.kind == OperationKind::Charge && !self.capture;
+        operation.state == OperationState::Succeeded && !is_hold
+    }
+
     /// Minor units that were taken.
     pub fn captured(&self) -> i64 {
-        let takes = |operation: &&Operation| match operation.kind {
-            OperationKind::Charge => self.capture,
-            OperationKind::Capture => true,
-            OperationKind::Refund => false,
-        };
-        self.sum(|operation| takes(&operation) && operation.state == OperationState::Succeeded)
+        self.sum(|operation| operation.kind != OperationKind::Refund && self.moved_by(operation))
     }
 
     /// Minor units that were given back.

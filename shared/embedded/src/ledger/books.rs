@@ -10,7 +10,7 @@ use super::{
 use async_trait::async_trait;
 use haul_core::{
     Books, JobId, Ledger, Payment, PaymentId, ProcessId, Tenant, Timestamp,
-    books::{Advanced, Balance, Change, Entry, Order, Ordered, Posting, Remembered, Seen},
+    books::{Advanced, Balance, Change, Entry, Order, Ordered, Posting, Remembered, Seen, Sheet, Unknowns},
     ledger::{Accepted, LedgerError, ReceiptId, Result},
     payment::{Currency, PaymentState, ProviderRequest, Record},
 };
@@ -60,6 +60,42 @@ impl TryFrom<PostingRow> for Posting {
         let tenant = Tenant::new(tenant).map_err(corrupt)?;
         let (currency, at) = (Currency::new(&currency).map_err(corrupt)?, Timestamp::from_ms(at));
         Ok(Self { payment: PaymentId(payment), tenant, step, debit, credit, currency, amount, at })
+    }
+}
+
+/// A posting of a payment beside it; a payment without any has one row all the same.
+struct SheetRow {
+    id: Uuid,
+    tenant: String,
+    version: i64,
+    amount: i64,
+    currency: String,
+    body: String,
+    created_at: i64,
+    updated_at: i64,
+    step: Option<String>,
+    posted_for: Option<String>,
+    debit: Option<String>,
+    credit: Option<String>,
+    posted_in: Option<String>,
+    posted: Option<i64>,
+    at: Option<i64>,
+}
+
+impl SheetRow {
+    fn payment(self) -> Result<Payment> {
+        let Self { id, tenant, version, amount, currency, body, created_at, updated_at, .. } = self;
+        Row { id, tenant, version, amount, currency, body, created_at, updated_at }.try_into()
+    }
+
+    /// Taken out: the rest is the payment's.
+    fn take_posting(&mut self) -> Result<Option<Posting>> {
+        let parts = (self.step.take(), self.posted_for.take(), self.debit.take(), self.credit.take());
+        let (Some(step), Some(tenant), Some(debit), Some(credit)) = parts else { return Ok(None) };
+        let (Some(currency), Some(amount), Some(at)) = (self.posted_in.take(), self.posted, self.at) else {
+            return Ok(None);
+        };
+        PostingRow { payment: self.id, step, tenant, debit, credit, currency, amount, at }.try_into().map(Some)
     }
 }
 
@@ -140,6 +176,29 @@ impl Books for SqliteLedger {
         let (after, limit) = (after.map(|id| id.0), i64::try_from(limit).unwrap_or(i64::MAX));
         let rows = sqlx::query_file_as!(Row, "sql/payment_unfinished.sql", after, limit).fetch_all(&self.readers);
         rows.await.map_err(ledger_error)?.into_iter().map(Payment::try_from).collect()
+    }
+
+    async fn unknown(&self, limit: usize) -> Result<Unknowns> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let row = sqlx::query_file!("sql/payment_unknown.sql", limit).fetch_one(&self.readers).await;
+        let row = row.map_err(ledger_error)?;
+        Ok(Unknowns { count: row.count.unsigned_abs(), oldest: row.oldest.map(Timestamp::from_ms) })
+    }
+
+    async fn sheets(&self, before: Option<PaymentId>, limit: usize) -> Result<Vec<Sheet>> {
+        let (before, limit) = (before.map(|id| id.0), i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = sqlx::query_file_as!(SheetRow, "sql/payment_sheets.sql", before, limit);
+        let mut sheets: Vec<Sheet> = Vec::new();
+        for mut row in rows.fetch_all(&self.readers).await.map_err(ledger_error)? {
+            let posting = row.take_posting()?;
+            if sheets.last().is_none_or(|sheet| sheet.payment.id.0 != row.id) {
+                sheets.push(Sheet { payment: row.payment()?, postings: Vec::new() });
+            }
+            if let Some(sheet) = sheets.last_mut() {
+                sheet.postings.extend(posting);
+            }
+        }
+        Ok(sheets)
     }
 
     async fn advance(&self, change: &Change) -> Result<Advanced> {

@@ -2,7 +2,7 @@
 
 use haul_core::{
     JobId, Payment, PaymentId, ProcessId, Tenant, Timestamp,
-    books::{Advanced, Balance, Change, Entry, Order, Ordered, Posting, Remembered, Seen},
+    books::{Advanced, Balance, Change, Entry, Order, Ordered, Posting, Remembered, Seen, Sheet, Unknowns},
     ledger::{Accepted, LedgerError, ReceiptId, Result},
     payment::{PaymentState, ProviderRequest},
 };
@@ -181,6 +181,20 @@ impl super::State {
         let payments = self.books.payments.values().map(|stored| &stored.payment);
         let later = payments.filter(|payment| after.is_none_or(|after| payment.id > after));
         later.filter(|payment| payment.is_unfinished()).take(limit).cloned().collect()
+    }
+
+    pub(in crate::reference) fn unknown(&self, limit: usize) -> Unknowns {
+        let payments = self.books.payments.values().map(|stored| &stored.payment);
+        let unknown = payments.filter(|payment| payment.state() == PaymentState::Unknown).take(limit);
+        let changed: Vec<Timestamp> = unknown.map(|payment| payment.updated_at).collect();
+        Unknowns { count: changed.len() as u64, oldest: changed.into_iter().min() }
+    }
+
+    pub(in crate::reference) fn sheets(&self, before: Option<PaymentId>, limit: usize) -> Vec<Sheet> {
+        let payments = self.books.payments.values().rev().map(|stored| &stored.payment);
+        let earlier = payments.filter(|payment| before.is_none_or(|before| payment.id < before));
+        let sheet = |payment: &Payment| Sheet { payment: payment.clone(), postings: self.postings(payment.id) };
+        earlier.take(limit).map(sheet).collect()
     }
 
     pub(in crate::reference) fn advance(&mut self, now: Timestamp, change: &Change) -> Result<Advanced> {
