@@ -8,7 +8,7 @@ SELECT seen.id AS "id!: Uuid", seen.tenant AS "tenant!: String", seen.version AS
     posting.at AS "at?: i64"
 FROM (
     SELECT id, tenant, version, amount, currency, body, created_at, updated_at
-    FROM payment WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2
+    FROM payment WHERE id < coalesce(?1, x'ffffffffffffffffffffffffffffffff') ORDER BY id DESC LIMIT ?2
 ) AS seen
 LEFT JOIN posting ON posting.payment = seen.id
 ORDER BY seen.id DESC, posting.step

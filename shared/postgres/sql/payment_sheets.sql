@@ -6,7 +6,7 @@ SELECT seen.id AS "id!", seen.tenant AS "tenant!", seen.version AS "version!", s
     posting.currency AS "posted_in?", posting.amount AS "posted?", posting.at AS "at?"
 FROM (
     SELECT id, tenant, version, amount, currency, body, created_at, updated_at
-    FROM haul.payment WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2
+    FROM haul.payment WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') ORDER BY id DESC LIMIT $2
 ) AS seen
 LEFT JOIN haul.posting ON posting.payment = seen.id
 ORDER BY seen.id DESC, posting.step
