@@ -111,8 +111,9 @@ async fn run(stage: &Stage, warm_up: &[Vec<u8>], load: &[Vec<u8>], with_metrics:
     let api = address(roles[0].url())?.to_owned();
     submit(&api, warm_up).await?;
     stage.wait_settled(jobs_of(warm_up), SETTLED_MAX).await?;
-    let mut connection = Connection::open(&api).await?;
-    let mut tell = async |change: &str| -> Result<()> {
+    let tell = async |change: &str| -> Result<()> {
+        // A connection of its own: one that is idle for long is closed.
+        let mut connection = Connection::open(&api).await?;
         let answer = connection.post(&format!("/v1/queues/default/{change}"), b"").await?;
         ensure!(answer.status == 200, "{change} was answered {}", answer.status);
         Ok(())
@@ -172,9 +173,9 @@ async fn submit(api: &str, batches: &[Vec<u8>]) -> Result<()> {
 
 /// As Prometheus does, until it is aborted.
 async fn scrape_on(ops: String) -> Result<()> {
-    let mut connection = Connection::open(&ops).await?;
     loop {
-        let answer = connection.get("/metrics").await?;
+        // One that is idle for so long is closed.
+        let answer = Connection::open(&ops).await?.get("/metrics").await?;
         ensure!(answer.status == 200 && !answer.body.is_empty(), "/metrics was answered {}", answer.status);
         sleep(SCRAPE_EVERY).await;
     }
