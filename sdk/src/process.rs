@@ -148,7 +148,7 @@ impl Process {
             })),
             busy: Arc::default(),
             readiness: Readiness::new(),
-            metrics: Metrics::start(&settings.config.metrics, role)?,
+            metrics: Metrics::start(&settings.config.metrics, role),
             shutdown: CancellationToken::new(),
             end: CancellationToken::new(),
             background: TaskTracker::new(),

@@ -5,6 +5,7 @@
 
 mod exposition;
 mod figures;
+mod histograms;
 
 pub(crate) use exposition::Page;
 
@@ -12,7 +13,8 @@ use haul_core::{
     config::{LogConfig, LogFormat, MetricsConfig},
     telemetry::{self, Form, Label, Unit, Values},
 };
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use histograms::{Histograms, WithHistograms};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -26,7 +28,7 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitEx
 #[cfg(all(feature = "broken", not(debug_assertions)))]
 compile_error!("the feature `broken` is for `cargo xtask faults --broken`, and never for a release");
 
-/// How often what histograms have gathered is folded into their buckets.
+/// How often what the histograms of users' programs have gathered is folded.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// Why logs or metrics could not be set up.
@@ -35,9 +37,6 @@ pub enum TelemetryError {
     /// The filter is no list of directives.
     #[error("`log.filter` is no list of directives such as \"info\" or \"haul_worker=debug,info\"")]
     Filter(#[source] tracing_subscriber::filter::ParseError),
-    /// The metrics recorder could not be set up.
-    #[error("the metrics recorder could not be set up")]
-    Recorder(#[source] BuildError),
 }
 
 /// Sends logs to standard error, in the configured form. A subscriber that the program has installed before stays.
@@ -74,6 +73,7 @@ pub struct Metrics(Option<Arc<Gathered>>);
 struct Gathered {
     /// Absent where the program has a recorder of its own.
     recorder: Option<PrometheusHandle>,
+    histograms: Histograms,
     /// What is read when somebody looks, by what it is.
     sources: Mutex<BTreeMap<&'static str, Source>>,
 }
@@ -86,32 +86,26 @@ static GATHERED: OnceLock<Arc<Gathered>> = OnceLock::new();
 impl Metrics {
     /// Begins to gather them, once per process, unless they are switched off. Where the program has a recorder of its own,
     /// that one gets most of them.
-    pub fn start(config: &MetricsConfig, role: &str) -> Result<Self, TelemetryError> {
+    pub fn start(config: &MetricsConfig, role: &str) -> Self {
         if !config.enabled {
-            return Ok(Self(None));
+            return Self(None);
         }
         if let Some(gathered) = GATHERED.get() {
-            return Ok(Self(Some(gathered.clone())));
+            return Self(Some(gathered.clone()));
         }
-        let mut builder = PrometheusBuilder::new();
-        for metric in telemetry::METRICS {
-            if let Form::Histogram(bounds) = metric.form {
-                let name = Matcher::Full(metric.name.to_owned());
-                builder = builder.set_buckets_for_metric(name, bounds).map_err(TelemetryError::Recorder)?;
-            }
-        }
-        let recorder = match builder.install_recorder() {
-            Ok(handle) => Some(handle),
-            Err(BuildError::FailedToSetGlobalRecorder(_)) => {
+        let (histograms, recorder) = (Histograms::default(), PrometheusBuilder::new().build_recorder());
+        let handle = recorder.handle();
+        let recorder = match metrics::set_global_recorder(WithHistograms { histograms: histograms.clone(), recorder }) {
+            Ok(()) => Some(handle),
+            Err(_) => {
                 tracing::debug!("this program has a metrics recorder of its own; /metrics shows little");
                 None
             }
-            Err(error) => return Err(TelemetryError::Recorder(error)),
         };
         describe();
         begin(role);
-        let gathered = Gathered { recorder, sources: Mutex::default() };
-        Ok(Self(Some(GATHERED.get_or_init(|| Arc::new(gathered)).clone())))
+        let gathered = Gathered { recorder, histograms, sources: Mutex::default() };
+        Self(Some(GATHERED.get_or_init(|| Arc::new(gathered)).clone()))
     }
 
     /// Whether there are any.
@@ -130,6 +124,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let Some(gathered) = &self.0 else { return String::new() };
         let mut text = gathered.recorder.as_ref().map(PrometheusHandle::render).unwrap_or_default();
+        gathered.histograms.write(&mut text);
         let sources: Vec<Source> = gathered.sources.lock().values().cloned().collect();
         let mut page = Page::default();
         figures::write(&mut page);
@@ -138,7 +133,7 @@ impl Metrics {
         text
     }
 
-    /// Folds what histograms gather into their buckets, so that memory stays flat when nobody scrapes. Never ends.
+    /// Folds what histograms of users' programs gather, so that memory stays flat when nobody scrapes. Never ends.
     pub async fn fold(self) {
         let recorder = self.0.as_ref().and_then(|gathered| gathered.recorder.clone());
         let Some(recorder) = recorder else { return };

@@ -3,6 +3,7 @@
 //! The recorder keeps a series for ever once it was seen, and counters in whole numbers. What comes and goes (what the
 //! lookout sees), and what is read and not counted (CPU time), is written here instead.
 
+use super::histograms::escape;
 use haul_core::telemetry::metric;
 use std::fmt::{Display, Write};
 
@@ -24,14 +25,7 @@ impl Page {
             self.text.push(if n == 0 { '{' } else { ',' });
             self.text.push_str(label);
             self.text.push_str("=\"");
-            for c in value.chars() {
-                match c {
-                    '\\' => self.text.push_str("\\\\"),
-                    '"' => self.text.push_str("\\\""),
-                    '\n' => self.text.push_str("\\n"),
-                    c => self.text.push(c),
-                }
-            }
+            escape(&mut self.text, value);
             self.text.push('"');
         }
         if !labels.is_empty() {
