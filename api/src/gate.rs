@@ -19,7 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
-use haul_core::trace::{self, OpenSpan, SpanKind};
+use haul_core::trace::{self, Described, OpenSpan, SpanKind, http_method};
 use http::{HeaderValue, Method, StatusCode, header};
 use parking_lot::Mutex;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -50,8 +50,7 @@ async fn pass(app: Arc<App>, id: RequestId, request: Request, next: Next) -> Res
     };
     let mut response = write_problem(&app, response, &id, route.as_ref(), has_body);
     if let Some(traced) = traced {
-        let route = route.as_ref().map_or("none", MatchedPath::as_str);
-        traced.end(|| describe(&method, route, response.status()));
+        traced.end(|| describe(&method, route.as_ref().map(MatchedPath::as_str), response.status()));
     }
     response.headers_mut().insert(headers::REQUEST_ID, id.0);
     let took = (!waits).then(|| began.elapsed());
@@ -101,13 +100,15 @@ fn begin_span(request: &Request) -> Option<OpenSpan> {
     Some(traced)
 }
 
-fn describe(method: &Method, route: &str, status: StatusCode) -> (String, bool, Vec<(&'static str, String)>) {
-    let attributes = vec![
-        ("http.request.method", method.to_string()),
-        ("http.route", route.to_owned()),
-        ("http.response.status_code", status.as_str().to_owned()),
-    ];
-    (format!("{method} {route}"), status.is_server_error(), attributes)
+fn describe(method: &Method, route: Option<&str>, status: StatusCode) -> Described {
+    let method = http_method(method.as_str());
+    let mut attributes =
+        vec![("http.request.method", method.into()), ("http.response.status_code", status.as_u16().into())];
+    attributes.extend(route.map(|route| ("http.route", route.to_owned().into())));
+    let verb = if method == "_OTHER" { "HTTP" } else { method };
+    let name = route.map_or_else(|| verb.to_owned(), |route| format!("{verb} {route}"));
+    let error = status.is_server_error().then(|| status.as_str().to_owned().into());
+    Described { name, error, attributes }
 }
 
 async fn run(app: &App, request: Request, next: Next) -> Response {

@@ -1,6 +1,6 @@
 //! A process of Haul, from its start to its end: what all roles need around them.
 //!
-//! [`Process::start`] sets up logs, metrics, TLS, signals and the ops listener, before any store is reached, so that a
+//! [`Process::start`] sets up logs, metrics, spans, TLS, signals and the ops listener, before any store is reached, so that a
 //! process that waits for its stores can be seen waiting. [`Process::run`] reaches the stores, begins the roles that need
 //! them, and keeps upkeep going until the last role has drained. A role that fails takes the others down with it, and its
 //! error is the process's: a supervisor starts it anew.
@@ -13,7 +13,7 @@ use crate::{
     settings::Settings,
     signals,
     stores::{OpenError, Stores, Watch},
-    telemetry::{Metrics, Page, TelemetryError, start_logging},
+    telemetry::{Metrics, Page, TelemetryError, spans, start_logging},
     tls,
     upkeep::{Tell, Upkeep},
 };
@@ -48,7 +48,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The version of this program.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long upkeep and the ops listener may take to end, after the last role has.
 const LAST_BREATH: Duration = Duration::from_secs(5);
 
@@ -140,7 +140,7 @@ impl Process {
             id: ProcessId::random(),
             role: role.to_owned(),
             about: Arc::new(Mutex::new(About {
-                host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                host: host_name(),
                 pid: std::process::id(),
                 version: VERSION.to_owned(),
                 work: None,
@@ -164,6 +164,10 @@ impl Process {
             process.serve_ops(address).await?;
         }
         process.in_background(process.metrics.clone().fold());
+        let origin = spans::Origin { process: process.id, role, host: &host_name(), version: VERSION };
+        if let Some(courier) = spans::start(&settings.config, &settings.secrets, &origin)? {
+            process.background.spawn(courier.run(process.end.clone()));
+        }
         Ok(process)
     }
 
@@ -329,6 +333,11 @@ fn write_pools(page: &mut Page, pools: &[PoolUse]) {
     for PoolUse { pool, max, .. } in pools {
         page.put(telemetry::LEDGER_CONNECTIONS_MAX, &[("pool", pool)], max);
     }
+}
+
+/// What this machine calls itself.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Binds a listener and tells where it listens: the port may have been 0.

@@ -8,16 +8,18 @@
 //! [`is_their_process`] first. Where no process comes up, suspects run in the worker itself, and the log says so. A program
 //! has one worker: with several, a process would not know whose suspects it is for.
 //!
-//! Standard output and error are the worker's. Metrics that handlers count there are lost.
+//! Standard output and error are the worker's. Metrics that handlers count there are lost, and so are, with a process that
+//! dies, spans of calls that it made within its last second.
 
 use crate::{
     plan::Plan,
-    process::ProcessError,
+    process::{ProcessError, VERSION, host_name},
     settings::{Settings, variable},
     stores::{OpenError, connect_for_transactions},
-    telemetry::start_logging,
+    telemetry::{spans, start_logging},
     tls,
 };
+use haul_core::ProcessId;
 use haul_worker::{Isolation, WorkerBuilder};
 use std::{
     convert::Infallible,
@@ -32,6 +34,7 @@ use std::{
     path::PathBuf,
     process::Command,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Set to the worker's process id in the processes that it starts for suspects.
 const MARKER: &str = "HAUL_SUSPECTS_OF";
@@ -72,6 +75,11 @@ pub(crate) fn isolation() -> Isolation {
 pub async fn serve(settings: &Settings, plan: &Plan, builder: WorkerBuilder) -> Result<Infallible, ProcessError> {
     start_logging(&settings.config.log)?;
     tls::install();
+    let origin = spans::Origin { process: ProcessId::random(), role: "suspects", host: &host_name(), version: VERSION };
+    if let Some(courier) = spans::start(&settings.config, &settings.secrets, &origin)? {
+        // This process is never told to end: it is ended.
+        tokio::spawn(courier.run(CancellationToken::new()));
+    }
     let open_ledger = async || match plan {
         Plan::PostgresAlone(database) | Plan::Production { database, .. } => connect_for_transactions(database).await,
         Plan::Embedded(_) => Err(OpenError::NoTransactions),

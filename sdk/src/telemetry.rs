@@ -1,11 +1,14 @@
-//! Logs and metrics of a process: set up once, before anything else runs.
+//! Logs, metrics and spans of a process: set up once, before anything else runs.
 //!
 //! Logs go to standard error, so that a command's own output stays clean. `RUST_LOG` is not read: the filter is
 //! `log.filter`, like every other setting. Metrics are kept in memory and rendered for `/metrics`; nothing is pushed.
+//! Spans are, where the settings name a collector.
 
+mod collector;
 mod exposition;
 mod figures;
 mod histograms;
+pub(crate) mod spans;
 
 pub(crate) use exposition::Page;
 
@@ -37,6 +40,9 @@ pub enum TelemetryError {
     /// The filter is no list of directives.
     #[error("`log.filter` is no list of directives such as \"info\" or \"haul_worker=debug,info\"")]
     Filter(#[source] tracing_subscriber::filter::ParseError),
+    /// Nothing can be sent to the collector that the settings name.
+    #[error("spans cannot be sent as the settings under `[tracing]` say")]
+    Collector(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Sends logs to standard error, in the configured form. A subscriber that the program has installed before stays.

@@ -8,6 +8,7 @@
 //! | [`postgres`] | a private Postgres, one per test process, with an empty database per test |
 //! | [`redis`] | a private Redis, alone, as a cluster, or behind Sentinels |
 //! | [`http`] | an HTTP server that plays a third party, and a client |
+//! | [`collector`] | a collector of OpenTelemetry, which keeps the spans that it is sent |
 //! | [`net`] | a proxy that cuts, stalls and delays connections |
 //! | [`process`] | the `haul` binary itself |
 //! | [`provider`], [`receiver`], [`smtp`] | a payment provider, a receiver of webhooks and a mail server (from `haul-parties`, which `haul demo` uses, too) |
@@ -17,6 +18,7 @@
 //! This crate knows no other crate of Haul but `haul-parties`, which knows none, and speaks to databases through their
 //! own command-line clients, so that nothing is tested with itself.
 
+pub mod collector;
 pub mod http;
 pub mod logs;
 pub mod net;

@@ -19,7 +19,7 @@ use haul_core::{
     Job, JobError, Span, Timestamp,
     ledger::BatchRecorded,
     policy::{self, AttemptEnd, Retry},
-    trace::{self, OpenSpan, SpanKind, TraceContext},
+    trace::{self, Described, OpenSpan, SpanKind, TraceContext},
 };
 use std::{any::Any, sync::Arc, time::Duration};
 use tokio::{
@@ -117,17 +117,30 @@ fn log_span(context: &JobContext, place: Option<TraceContext>) -> tracing::Span 
     span
 }
 
-/// What is told about the span of an attempt.
-pub(crate) fn describe(context: &JobContext, end: &End) -> (String, bool, Vec<(&'static str, String)>) {
+/// What is told about the span of an attempt. Whether a failure is the job's end is decided only later.
+pub(crate) fn describe(context: &JobContext, end: &End) -> Described {
     let job = context.job();
+    let outcome = match end {
+        End::Attempt(AttemptEnd::Succeeded(_)) | End::Recorded(_) => "succeeded",
+        End::Attempt(AttemptEnd::Failed(..)) => "failed",
+        End::Attempt(AttemptEnd::Crashed(_)) => "crashed",
+        End::Attempt(AttemptEnd::Deferred(_)) => "deferred",
+        End::Attempt(AttemptEnd::Released) => "released",
+        End::SettledElsewhere => "settled_elsewhere",
+        End::LeaseLost => "lease_lost",
+    };
     let attributes = vec![
-        ("haul.job_id", job.id.to_string()),
-        ("haul.kind", job.kind.to_string()),
-        ("haul.queue", job.queue.to_string()),
-        ("haul.attempt", context.attempt().to_string()),
+        ("messaging.system", "haul".into()),
+        ("messaging.operation.type", "process".into()),
+        ("messaging.operation.name", "attempt".into()),
+        ("messaging.destination.name", job.queue.to_string().into()),
+        ("messaging.message.id", job.id.to_string().into()),
+        ("haul.kind", job.kind.to_string().into()),
+        ("haul.attempt", context.attempt().into()),
+        ("haul.outcome", outcome.into()),
     ];
     let is_error = matches!(end, End::Attempt(AttemptEnd::Failed(..) | AttemptEnd::Crashed(_)));
-    (format!("attempt {}", job.kind), is_error, attributes)
+    Described { name: format!("attempt {}", job.kind), error: is_error.then(|| outcome.into()), attributes }
 }
 
 /// Runs a handler where somebody else supervises it.

@@ -33,6 +33,22 @@ async fn jobs_keep_the_trace_of_their_request_however_they_are_made() {
 }
 
 #[tokio::test]
+async fn what_requests_cause_besides_single_jobs_is_of_their_trace_too() {
+    let world = World::new().await;
+    let event = world.send("POST /v1/events", &[JSON, TRACE], r#"{"type":"a.b","data":1}"#).await.expect(201);
+    assert_eq!(trace_id(&world, &event["id"]).await, TRACE_ID);
+    let payment = r#"{"amount":1050,"currency":"EUR","source":"pm_card_visa"}"#;
+    let key = ("idempotency-key", "p-1");
+    let payment = world.send("POST /v1/payments", &[JSON, TRACE, key], payment).await.expect(201);
+    assert_eq!(trace_id(&world, &payment["operations"][0]["job"]).await, TRACE_ID);
+    let schedule = json!({ "name": "yearly", "cron": "0 0 1 1 *", "timezone": "UTC",
+        "job": { "kind": "echo", "payload": 1 } });
+    world.post_json("/v1/schedules", &schedule).await.expect(201);
+    let run = world.send("POST /v1/schedules/yearly/run", &[TRACE], "").await.expect(201);
+    assert_eq!(run["trace_id"], TRACE_ID);
+}
+
+#[tokio::test]
 async fn a_malformed_trace_is_ignored() {
     let world = World::new().await;
     for headers in [&[JSON, ("traceparent", "00-4BF9-1-01")][..], &[JSON, TRACE, OTHER], &[JSON]] {

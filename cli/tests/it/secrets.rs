@@ -2,6 +2,7 @@
 
 use crate::world::{outcome, submit, text};
 use haul_testkit::{
+    collector::{Collector, Span},
     http::{Client, Reply, Request, Sink},
     process::{Haul, haul},
     provider::Provider,
@@ -69,6 +70,7 @@ async fn no_secret_shows_in_what_is_told_logged_or_stored() {
     let (server, provider) = (Sink::answering(echo).await.expect("a server"), Provider::start().await.expect("one"));
     let receiver = Receiver::start().await.expect("a receiver");
     let (key, admin_key) = (marked("orders"), marked("admin"));
+    let collector = Collector::start().await.expect("a collector");
     let up: Haul = haul(&["up"])
         .env("HAUL_LOG_FILTER", "trace")
         .env("HAUL_ADMIN_KEY", &admin_key)
@@ -76,6 +78,9 @@ async fn no_secret_shows_in_what_is_told_logged_or_stored() {
         .env("HAUL_PAYMENTS_URL", &provider.url())
         .env("HAUL_PAYMENTS_SECRET", "provider")
         .env("HAUL_SECRET_PROVIDER", provider.secret_key())
+        .env("HAUL_TRACING_OTLP_URL", &collector.url())
+        .env("HAUL_TRACING_OTLP_HEADERS", "authorization=otlp-token")
+        .env("HAUL_SECRET_OTLP_TOKEN", &marked("otlp"))
         .start()
         .await
         .expect("up");
@@ -139,6 +144,20 @@ async fn no_secret_shows_in_what_is_told_logged_or_stored() {
         assert!(logged.contains(said), "{said} was not logged: {logged}");
     }
     assert!(!logged.contains(MARK) && keys.iter().all(|key| !logged.contains(key)), "a secret is logged: {logged}");
+
+    // What is exported.
+    let name = |span: &Span| (span.kind, span.name.clone());
+    wait::until("spans of all kinds have come", LIMIT, async || {
+        let names: Vec<_> = collector.spans().iter().map(name).collect();
+        let expected = [("consumer", "attempt webhook.deliver"), ("client", "POST"), ("server", "POST /v1/payments")];
+        expected.into_iter().all(|(kind, name)| names.contains(&(kind, name.to_owned()))).then_some(())
+    })
+    .await;
+    for request in collector.requests() {
+        assert!(request.header("authorization").is_some_and(|token| token.contains(MARK)));
+        let body = String::from_utf8_lossy(&request.body);
+        assert!(!body.contains(MARK) && keys.iter().all(|key| !body.contains(key)), "a secret is exported: {body}");
+    }
 
     // What is stored: every byte of the ledger. Signing keys are, where endpoints are kept.
     let data = up.directory().join("haul-data");

@@ -20,10 +20,12 @@ use toml::{Table, Value};
 mod email;
 mod outgoing;
 mod payments;
+mod tracing;
 
 pub use email::{EmailConfig, MailProtection, MailServer};
 pub use outgoing::{Allow, AllowList, OutgoingConfig, Scheme};
 pub use payments::PaymentsConfig;
+pub use tracing::TracingConfig;
 
 /// The commented defaults, for `--help` and for copying.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
@@ -72,6 +74,8 @@ pub struct Config {
     pub log: LogConfig,
     /// What is measured.
     pub metrics: MetricsConfig,
+    /// Where spans are sent.
+    pub tracing: TracingConfig,
     /// What a job gets when its submit does not say.
     pub jobs: JobDefaults,
     /// The API's limits.
@@ -356,6 +360,7 @@ impl Config {
         if !(1..=127).contains(&self.api.depth_max) {
             return refuse("api.depth_max must lie between 1 and 127");
         }
+        self.tracing.check().or_else(refuse)?;
         self.payments.check().or_else(refuse)?;
         self.pace.rules().check().or_else(refuse)?;
         self.outgoing.check().or_else(refuse)

@@ -22,7 +22,7 @@ use Role::{Api, Lookout, Scheduler, Worker};
 use Unit::{Bool, Bytes, Count, Seconds, UnixSeconds};
 use metric::{
     BREAKER, CAUSE, CONNECTION_STATE, DISPATCH_ERROR, FINDING, KIND, LANE, LEDGER_ERROR, MAINTENANCE_KIND, METHOD,
-    OPERATION, OUTCOME, POOL, QUEUE, QUEUE_STATE, ROLE, ROUTE, RUN_END, STATUS, TICK_END, VERSION, WHY,
+    OPERATION, OUTCOME, POOL, QUEUE, QUEUE_STATE, ROLE, ROUTE, RUN_END, SPAN_END, STATUS, TICK_END, VERSION, WHY,
 };
 
 /// What concerns jobs: from a millisecond to a day.
@@ -183,6 +183,8 @@ metrics! {
         "How many it may have open.";
     PROCESS_START_TIME_SECONDS: "process_start_time_seconds", Gauge, UnixSeconds, [], ALL_ROLES,
         "When the process began.";
+    SPANS_TOTAL: "haul_spans_total", Counter, Count, [SPAN_END], ALL_ROLES,
+        "Spans of traces: `exported` to the collector, refused by it or not sent in time (`failed`), or `dropped` because too many waited.";
 }
 
 /// The metric of a name.

@@ -8,17 +8,12 @@
 //! Spans are told to whoever exports them ([`export_to`]); where nobody does, a step costs two ids and no more, and what
 //! has no trace costs nothing. This module sends nothing.
 
-use crate::time;
+mod span;
+
+pub use span::{Described, Ended, Exporter, OpenSpan, SpanKind, Value, export_to, http_method};
+
 use serde::{Deserialize, Serialize};
-use std::{
-    fmt,
-    future::Future,
-    str::FromStr,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fmt, future::Future, str::FromStr};
 use uuid::Uuid;
 
 /// The header that carries a trace.
@@ -71,17 +66,17 @@ impl TraceContext {
     }
     /// 16 hexadecimal digits.
     pub fn span_id(self) -> String {
-        hex(self.span_id)
+        format!("{:016x}", self.span_id)
+    }
+    /// The ids of trace and span, as numbers.
+    pub fn ids(self) -> (u128, u64) {
+        (self.trace_id, self.span_id)
     }
 }
 
 /// The random half of a UUIDv4: never 0, as its variant bits are not.
 fn span_id() -> u64 {
     Uuid::new_v4().as_u64_pair().1
-}
-
-fn hex(span_id: u64) -> String {
-    format!("{span_id:016x}")
 }
 
 impl FromStr for TraceContext {
@@ -151,115 +146,6 @@ pub async fn within<F: Future>(trace: Option<TraceContext>, work: F) -> F::Outpu
     match trace {
         Some(trace) => CURRENT.scope(trace, work).await,
         None => work.await,
-    }
-}
-
-/// Which side of a call a span is on. The numbers are OpenTelemetry's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SpanKind {
-    /// A request that was served.
-    Server = 2,
-    /// A call to somebody else.
-    Client = 3,
-    /// A job that was worked on.
-    Consumer = 5,
-}
-
-/// What is told about a span when it has ended. No payloads, no header values, no URLs.
-#[derive(Debug, Clone)]
-pub struct Ended {
-    /// Its own place.
-    pub context: TraceContext,
-    /// The span that it belongs to, as 16 hexadecimal digits.
-    pub parent: Option<String>,
-    /// What was done; of few distinct values.
-    pub name: String,
-    /// Which side of a call it is on.
-    pub kind: SpanKind,
-    /// Nanoseconds since 1970.
-    pub began_ns: u64,
-    /// Nanoseconds since 1970.
-    pub ended_ns: u64,
-    /// Whether it failed.
-    pub is_error: bool,
-    /// Names of OpenTelemetry's conventions, or beginning with `haul.`.
-    pub attributes: Vec<(&'static str, String)>,
-}
-
-/// Takes the spans of this process.
-pub trait Exporter: Send + Sync {
-    /// Takes one. Never waits: what there is no room for is dropped and counted.
-    fn take(&self, span: Ended);
-}
-
-struct Export {
-    exporter: Box<dyn Exporter>,
-    one_in: u64,
-    begun: AtomicU64,
-}
-
-static EXPORT: OnceLock<Export> = OnceLock::new();
-
-/// Says where spans go, once per process. One in so many requests without a trace begins one; 0: none does. Returns
-/// whether this was the first call; later ones change nothing.
-pub fn export_to(exporter: Box<dyn Exporter>, one_in: u64) -> bool {
-    EXPORT.set(Export { exporter, one_in, begun: AtomicU64::new(0) }).is_ok()
-}
-
-/// A span that has begun.
-#[derive(Debug)]
-pub struct OpenSpan {
-    context: TraceContext,
-    parent: Option<u64>,
-    kind: SpanKind,
-    /// 0 when nobody exports it.
-    began_ns: u64,
-}
-
-impl OpenSpan {
-    /// The next span of a trace.
-    pub fn of(trace: TraceContext, kind: SpanKind) -> Self {
-        Self { parent: Some(trace.span_id), ..Self::new(trace.child(), kind) }
-    }
-
-    /// The next span of a trace; without one, the first of a new trace, if spans are exported and it is this one's turn.
-    pub fn begin(trace: Option<TraceContext>, kind: SpanKind) -> Option<Self> {
-        if let Some(trace) = trace {
-            return Some(Self::of(trace, kind));
-        }
-        let export = EXPORT.get().filter(|export| export.one_in > 0)?;
-        let is_its_turn = export.begun.fetch_add(1, Ordering::Relaxed).is_multiple_of(export.one_in);
-        is_its_turn.then(|| Self::new(TraceContext::fresh(), kind))
-    }
-
-    fn new(context: TraceContext, kind: SpanKind) -> Self {
-        let is_exported = context.is_sampled() && EXPORT.get().is_some();
-        let began_ns = if is_exported { time::wall_ns() } else { 0 };
-        Self { context, parent: None, kind, began_ns }
-    }
-
-    /// Its place: what comes next is its child.
-    pub fn context(&self) -> TraceContext {
-        self.context
-    }
-
-    /// Ends it. `describe` gives its name, whether it failed, and its attributes; it is called only if they are wanted.
-    pub fn end(self, describe: impl FnOnce() -> (String, bool, Vec<(&'static str, String)>)) {
-        if self.began_ns == 0 {
-            return;
-        }
-        let Some(export) = EXPORT.get() else { return };
-        let (name, is_error, attributes) = describe();
-        export.exporter.take(Ended {
-            context: self.context,
-            parent: self.parent.map(hex),
-            name,
-            kind: self.kind,
-            began_ns: self.began_ns,
-            ended_ns: time::wall_ns(),
-            is_error,
-            attributes,
-        });
     }
 }
 

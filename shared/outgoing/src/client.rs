@@ -229,7 +229,8 @@ fn trusting_nobody(settings: ClientBuilder) -> Result<Client, reqwest::Error> {
     settings.tls_backend_preconfigured(tls).build()
 }
 
-fn roots(config: &OutgoingConfig) -> Result<Vec<Certificate>, OutgoingError> {
+/// The certificate authorities that are trusted besides the system's.
+pub fn roots(config: &OutgoingConfig) -> Result<Vec<Certificate>, OutgoingError> {
     let Some(path) = &config.roots else { return Ok(Vec::new()) };
     let refused = |source: Box<dyn Error + Send + Sync>| OutgoingError::Roots { path: path.clone(), source };
     let pem = std::fs::read(path).map_err(|error| refused(error.into()))?;

@@ -31,7 +31,7 @@ mod target;
 mod traced;
 
 pub use call::{Answer, Beyond, Call, CallError, Caps, Source};
-pub use client::{Outgoing, OutgoingError};
+pub use client::{Outgoing, OutgoingError, roots};
 pub use headers::check_name as check_header_name;
 pub use policy::Policy;
 pub use redaction::{REDACTED, Redaction};

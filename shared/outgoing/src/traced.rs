@@ -4,7 +4,7 @@
 //! The span ends with the head of the answer, or when the request is given up: then it has failed.
 
 use crate::target::Destination;
-use haul_core::trace::{self, OpenSpan, SpanKind, TRACEPARENT};
+use haul_core::trace::{self, Described, OpenSpan, SpanKind, TRACEPARENT, http_method};
 use http::{HeaderValue, Method, StatusCode};
 
 /// A request under way. Without a trace, nothing.
@@ -13,7 +13,7 @@ pub(crate) struct Traced(Option<Call>);
 struct Call {
     span: OpenSpan,
     method: Method,
-    to: String,
+    to: Destination,
     status: Option<StatusCode>,
 }
 
@@ -27,7 +27,7 @@ impl Traced {
         {
             request.headers_mut().insert(TRACEPARENT, value);
         }
-        Self(Some(Call { span, method: request.method().clone(), to: to.to_string(), status: None }))
+        Self(Some(Call { span, method: request.method().clone(), to: to.clone(), status: None }))
     }
 
     /// The head of the answer has come.
@@ -42,10 +42,20 @@ impl Drop for Traced {
     fn drop(&mut self) {
         let Some(Call { span, method, to, status }) = self.0.take() else { return };
         span.end(|| {
-            let mut attributes = vec![("http.request.method", method.to_string()), ("haul.destination", to)];
-            attributes.extend(status.map(|status| ("http.response.status_code", status.as_str().to_owned())));
-            let is_error = status.is_none_or(|status| status.as_u16() >= 400);
-            (method.to_string(), is_error, attributes)
+            let method = http_method(method.as_str());
+            let mut attributes = vec![
+                ("http.request.method", method.into()),
+                ("server.address", to.host().to_owned().into()),
+                ("server.port", to.port().into()),
+            ];
+            attributes.extend(status.map(|status| ("http.response.status_code", status.as_u16().into())));
+            let error = match status {
+                None => Some("unanswered".into()),
+                Some(status) if status.as_u16() >= 400 => Some(status.as_str().to_owned().into()),
+                Some(_) => None,
+            };
+            let name = if method == "_OTHER" { "HTTP" } else { method };
+            Described { name: name.to_owned(), error, attributes }
         });
     }
 }

@@ -142,6 +142,7 @@ pub(super) const CAUSE: Label = closed("cause", &["receipt", "rebuild"]);
 pub(super) const FINDING: Label = closed("finding", &["unreachable", "abandoned", "settled"]);
 pub(super) const TICK_END: Label = closed("end", &["fired", "passed"]);
 pub(super) const RUN_END: Label = closed("end", &["succeeded", "failed"]);
+pub(super) const SPAN_END: Label = closed("end", &["exported", "failed", "dropped"]);
 pub(super) const WHY: Label = closed("why", &["open", "probing", "asked", "busy", "rate", "line"]);
 pub(super) const BREAKER: Label = closed("to", &["open", "closed"]);
 pub(super) const MAINTENANCE_KIND: Label = fixed("kind");
