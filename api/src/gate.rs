@@ -11,6 +11,7 @@ use crate::{
     headers,
     problem::{Problem, ProblemType},
     routes::payments,
+    traced::Traced,
 };
 use axum::{
     body::HttpBody,
@@ -19,8 +20,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
-use haul_core::trace::{self, Described, OpenSpan, SpanKind, http_method};
-use http::{HeaderValue, Method, StatusCode, header};
+use haul_core::trace;
+use http::{HeaderValue, StatusCode, header};
 use parking_lot::Mutex;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
@@ -40,18 +41,16 @@ async fn pass(app: Arc<App>, id: RequestId, request: Request, next: Next) -> Res
     let (method, began) = (request.method().clone(), Instant::now());
     let waits = request.uri().query().is_some_and(|query| query.split('&').any(|part| part.starts_with("wait=")));
     let has_body = !request.body().is_end_stream();
-    let mut traced = None;
+    let mut traced = Traced::default();
     let response = match admit(&app, &request) {
         Ok(()) => {
-            traced = begin_span(&request);
-            trace::within(traced.as_ref().map(OpenSpan::context), run(&app, request, next)).await
+            traced = Traced::begin(&request, route.as_ref());
+            trace::within(traced.place(), run(&app, request, next)).await
         }
         Err(problem) => problem.into_response(),
     };
     let mut response = write_problem(&app, response, &id, route.as_ref(), has_body);
-    if let Some(traced) = traced {
-        traced.end(|| describe(&method, route.as_ref().map(MatchedPath::as_str), response.status()));
-    }
+    traced.answered(response.status());
     response.headers_mut().insert(headers::REQUEST_ID, id.0);
     let took = (!waits).then(|| began.elapsed());
     app.requests.count(route.as_ref().map(MatchedPath::as_str), &method, response.status(), took);
@@ -85,30 +84,6 @@ fn admit(app: &App, request: &Request) -> Result<(), Problem> {
         app.access.admit(request.uri(), request.headers())?;
     }
     headers::identity_encoding(request.headers())
-}
-
-/// The span of a request that may pass. Probes and scrapers have none.
-fn begin_span(request: &Request) -> Option<OpenSpan> {
-    if !request.uri().path().starts_with("/v1") {
-        return None;
-    }
-    let traced = OpenSpan::begin(headers::trace(request.headers()), SpanKind::Server)?;
-    let span = tracing::Span::current();
-    if !span.is_disabled() {
-        span.record("trace_id", traced.context().trace_id());
-    }
-    Some(traced)
-}
-
-fn describe(method: &Method, route: Option<&str>, status: StatusCode) -> Described {
-    let method = http_method(method.as_str());
-    let mut attributes =
-        vec![("http.request.method", method.into()), ("http.response.status_code", status.as_u16().into())];
-    attributes.extend(route.map(|route| ("http.route", route.to_owned().into())));
-    let verb = if method == "_OTHER" { "HTTP" } else { method };
-    let name = route.map_or_else(|| verb.to_owned(), |route| format!("{verb} {route}"));
-    let error = status.is_server_error().then(|| status.as_str().to_owned().into());
-    Described { name, error, attributes }
 }
 
 async fn run(app: &App, request: Request, next: Next) -> Response {

@@ -41,6 +41,7 @@ mod server;
 mod spool;
 mod submit;
 mod tickets;
+mod traced;
 mod view;
 mod watch;
 

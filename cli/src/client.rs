@@ -4,8 +4,8 @@
 //! second try safe. Answers are kept as the bytes that came, so that `--json` prints payloads exactly as they are.
 
 use clap::Args;
-use haul::chain;
-use haul_core::Span;
+use haul::{chain, settings};
+use haul_core::{Span, TraceContext, trace::TRACEPARENT};
 use reqwest::{Method, StatusCode, Url, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -31,6 +31,8 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     key: Option<SecretString>,
+    /// What is asked for belongs to it.
+    trace: Option<TraceContext>,
 }
 
 /// Why there is no good answer.
@@ -117,8 +119,8 @@ impl Remote {
         if self.is_loopback() {
             http = http.no_proxy();
         }
-        let key = haul::settings::Sources::read(None)?.secret("HAUL_API_KEY");
-        Ok(Client { http: http.build()?, base: self.url.clone(), key })
+        let key = settings::Sources::read(None)?.secret("HAUL_API_KEY");
+        Ok(Client { http: http.build()?, base: self.url.clone(), key, trace: settings::callers_trace() })
     }
 
     fn is_loopback(&self) -> bool {
@@ -216,6 +218,9 @@ impl Client {
         let mut http = self.http.request(request.method, url);
         if let Some(key) = &self.key {
             http = http.bearer_auth(key.expose_secret());
+        }
+        if let Some(trace) = self.trace {
+            http = http.header(TRACEPARENT, trace.to_string());
         }
         if let Some(key) = request.idempotency_key {
             http = http.header("Idempotency-Key", key);

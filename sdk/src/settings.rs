@@ -4,8 +4,9 @@
 //! the settings mean is [`Config`]'s. A URL is a secret: it is shown nowhere.
 
 use haul_core::{
-    Config,
+    Config, TraceContext,
     config::{ConfigError, Override, SECRETS_DIRECTORY},
+    trace::TRACEPARENT,
 };
 use haul_outgoing::Secrets;
 use secrecy::SecretString;
@@ -99,6 +100,11 @@ impl Sources {
         let variables = self.variables.iter().map(|(name, text)| (name.clone(), SecretString::from(text.as_str())));
         Secrets::new(variables, directory.map(|(_, path)| PathBuf::from(path)))
     }
+}
+
+/// The trace that whoever started this program works for: `TRACEPARENT`, as shells and build systems hand it on.
+pub fn callers_trace() -> Option<TraceContext> {
+    variable(&TRACEPARENT.to_uppercase())?.parse().ok()
 }
 
 /// A variable that is no setting.

@@ -257,6 +257,21 @@ async fn a_collector_that_hangs_refuses_or_is_gone_costs_spans_and_nothing_else(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_hands_its_callers_trace_on() {
+    let up = haul(&["up"]).start().await.expect("up");
+    let command = haul(&["submit", "echo", "1", "--json"]).env("HAUL_URL", up.url());
+    let submitted = |command: Command| {
+        let finished = command.run().expect("it runs");
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        serde_json::from_str::<Value>(&finished.stdout).expect("JSON")
+    };
+    let malformed = submitted(command.clone().env("TRACEPARENT", "malformed"));
+    assert_eq!(malformed.get("trace_id"), None);
+    let traced = submitted(command.env("TRACEPARENT", &format!("00-{TRACE_ID}-{SPAN_ID}-01")));
+    assert_eq!(traced["trace_id"], TRACE_ID);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_ends_in_time_though_its_collector_hangs() {
     let collector = Collector::start().await.expect("a collector");
     collector.refuse(Some(Reply::hang()));

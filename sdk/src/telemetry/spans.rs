@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Spans that may wait to be sent: of some 500 bytes each.
+/// Spans that may wait to be sent, of less than a kilobyte each.
 const WAITING_MAX: usize = 4_096;
 /// Spans of one request to the collector.
 const BATCH_MAX: usize = 512;
@@ -47,6 +47,7 @@ pub(crate) fn start(
         tracing::debug!("spans of this process are exported already; these settings have no effect");
         return Ok(None);
     }
+    tracing::info!("spans are sent to {url}");
     let (exported, failed) = (counter("exported"), counter("failed"));
     Ok(Some(Courier { waiting, collector, exported, failed, dropped, is_failing: false }))
 }

@@ -114,8 +114,7 @@ impl OpenSpan {
             return Some(Self::of(trace, kind));
         }
         let export = EXPORT.get().filter(|export| export.one_in > 0)?;
-        let first = TraceContext::fresh();
-        is_picked(first, export.one_in).then(|| Self::new(first, kind))
+        is_picked(export.one_in).then(|| Self::new(TraceContext::fresh(), kind))
     }
 
     fn new(context: TraceContext, kind: SpanKind) -> Self {
@@ -146,12 +145,12 @@ impl OpenSpan {
     }
 }
 
-/// One trace in so many. By its random id and not by counting: clients that take turns (submit, ask, submit, ask) would
-/// have all of the ones traced and none of the others.
-fn is_picked(trace: TraceContext, one_in: u64) -> bool {
-    // The bits below the variant of a UUIDv4 are random, all of them.
-    let random = trace.trace_id & u128::from(u64::MAX >> 2);
-    random.is_multiple_of(one_in.into())
+/// One in so many. By chance and not by counting: of clients that take turns (submit, ask, submit, ask) counting would pick
+/// all of the ones and none of the others.
+fn is_picked(one_in: u64) -> bool {
+    // Without the two bits that tell a UUID's variant.
+    let random = super::span_id() & (u64::MAX >> 2);
+    random.is_multiple_of(one_in)
 }
 
 /// A method as spans show it: anybody may make one up.
@@ -166,7 +165,7 @@ mod tests {
 
     #[test]
     fn one_trace_in_so_many_is_picked() {
-        let picked = |one_in| (0..10_000).filter(|_| is_picked(TraceContext::fresh(), one_in)).count();
+        let picked = |one_in| (0..10_000).filter(|_| is_picked(one_in)).count();
         assert_eq!(picked(1), 10_000);
         // Each of them is off by ten standard deviations where this fails.
         assert!((600..1_400).contains(&picked(10)), "{}", picked(10));
