@@ -235,3 +235,91 @@ fn data(span: Ended, scope: &InstrumentationScope) -> SpanData {
 fn time(ns: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(ns)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls;
+    use haul_core::trace::{Described, TraceContext};
+    use haul_testkit::{
+        http::{Reply, Sink},
+        receiver::Receiver,
+    };
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+    use secrecy::SecretString;
+    use std::io::Write;
+
+    fn config(lines: &str) -> Config {
+        let file = format!("[tracing]\notlp_timeout = \"2s\"\n{lines}");
+        Config::load(Some(&file), [], &[]).unwrap().0
+    }
+
+    fn collector(url: &str, config: &Config, secrets: &Secrets) -> Collector {
+        tls::install();
+        let origin = Origin { process: ProcessId::random(), role: "api", host: "here", version: "1" };
+        Collector::new(url, config, secrets, &origin).unwrap()
+    }
+
+    fn span() -> Ended {
+        let context = TraceContext::fresh();
+        let what = Described { name: "a".to_owned(), error: None, attributes: vec![("b", 1_u16.into())] };
+        Ended { context, parent: None, kind: SpanKind::Server, began_ns: 1, ended_ns: 2, what }
+    }
+
+    async fn sent_to(sink: &Sink, reply: Reply) -> Result<u64, String> {
+        sink.respond("/base/v1/traces", [reply]);
+        collector(&sink.url("/base/"), &config(""), &Secrets::default()).send(vec![span(), span()]).await
+    }
+
+    #[tokio::test]
+    async fn a_batch_counts_as_the_collector_has_taken_it() {
+        let sink = Sink::start().await.unwrap();
+        assert_eq!(sent_to(&sink, Reply::status(200)).await, Ok(0));
+        let partial = ExportTracePartialSuccess { rejected_spans: 1, error_message: "no".to_owned() };
+        let partial = ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec();
+        assert_eq!(sent_to(&sink, Reply::status(200).body(partial)).await, Ok(1));
+        assert_eq!(sent_to(&sink, Reply::status(200).body("not protobuf at all")).await, Ok(0));
+        let before = sink.requests().len();
+        let refused = sent_to(&sink, Reply::status(400).body("hush")).await.unwrap_err();
+        assert_eq!((refused.as_str(), sink.requests().len()), ("it answers 400 Bad Request", before + 1));
+        let busy = sent_to(&sink, Reply::status(503)).await.unwrap_err();
+        assert!(busy.contains("503") && sink.requests().len() > before + 2, "it is tried again: {busy}");
+        let late = sent_to(&sink, Reply::hang()).await.unwrap_err();
+        assert!(late.contains("timed out") || late.contains("no answer within 2s"), "{late}");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_takes_no_secret_elsewhere() {
+        let (sink, other) = (Sink::start().await.unwrap(), Sink::start().await.unwrap());
+        let refused = sent_to(&sink, Reply::redirect(&other.url("/"))).await.unwrap_err();
+        assert_eq!(refused, "it answers 302 Found");
+        assert!(other.requests().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_not_set_is_named_and_nothing_is_sent() {
+        let sink = Sink::start().await.unwrap();
+        let config = config("otlp_headers = \"authorization=otlp-token\"");
+        let spans = vec![span()];
+        let why = collector(&sink.url(""), &config, &Secrets::default()).send(spans.clone()).await.unwrap_err();
+        assert!(why.contains("set HAUL_SECRET_OTLP_TOKEN") && sink.requests().is_empty(), "{why}");
+        let set = [("HAUL_SECRET_OTLP_TOKEN".to_owned(), SecretString::from("Bearer hush"))];
+        assert_eq!(collector(&sink.url(""), &config, &Secrets::new(set, None)).send(spans).await, Ok(0));
+        assert_eq!(sink.requests()[0].header("authorization"), Some("Bearer hush"));
+    }
+
+    #[tokio::test]
+    async fn a_collector_behind_tls_has_to_be_trusted() {
+        let receiver = Receiver::start_tls(&["localhost"]).await.unwrap();
+        let hook = receiver.hook("/v1/traces");
+        let url = hook.url().trim_end_matches("/v1/traces").to_owned();
+        let mut trusting = config("");
+        let stranger = collector(&url, &trusting, &Secrets::default()).send(vec![span()]).await.unwrap_err();
+        assert!(stranger.contains("certificate"), "{stranger}");
+        let mut roots = tempfile::NamedTempFile::new().unwrap();
+        roots.write_all(receiver.certificate_pem().unwrap().as_bytes()).unwrap();
+        trusting.outgoing.roots = Some(roots.path().to_owned());
+        let answered = collector(&url, &trusting, &Secrets::default()).send(vec![span()]).await.unwrap_err();
+        assert!(answered.starts_with("it answers 4"), "it wants a signature, which is none of ours: {answered}");
+    }
+}
