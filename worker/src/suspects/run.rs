@@ -105,15 +105,19 @@ pub(super) async fn run(
         }
     };
     let told = stop.told();
+    let mut is_in_doubt = false;
     if told.is_none() && matches!(&result, Some(Err(error)) if error.is_crash()) {
-        if is_used {
-            return again(Tried::InDoubt);
+        is_in_doubt = is_used;
+        if !is_in_doubt {
+            meters.crashes.increment(1);
         }
-        meters.crashes.increment(1);
     }
     let end: End = judge(result, told, job, allowed);
     if let Some(traced) = traced {
         traced.end(|| describe(&context, &end));
+    }
+    if is_in_doubt {
+        return again(Tried::InDoubt);
     }
     Tried::Ended(Box::new(Ended { claim: start.claim, route: start.route.clone(), context, crashes, end }))
 }
