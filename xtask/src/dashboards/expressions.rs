@@ -1,21 +1,15 @@
 //! Every expression that somebody looks at, or is woken by: read from the files, with what they name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 
-use anyhow::{Context, Result, bail, ensure};
-use haul_core::telemetry::{Form, METRICS};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::promql::named;
+use super::{declared, fitness};
 use crate::{alerts, run::root, yaml};
 
 const DASHBOARDS: &str = "dashboards/grafana/dashboards";
-/// What Prometheus makes itself.
-const OF_PROMETHEUS: [&str; 2] = ["up", "ALERTS"];
-
-/// Labels that come with a target, and that of buckets.
-const OF_TARGETS: [&str; 3] = ["instance", "job", "le"];
 
 /// An expression, and where it stands.
 #[derive(Debug, Clone)]
@@ -56,38 +50,8 @@ pub(super) fn read() -> Result<Vec<Expression>> {
         is_alert: false,
     });
     all.extend(dashboards()?);
-    names(&all, &records)?;
+    declared::hold(&all, &records)?;
     Ok(all)
-}
-
-/// Holds what the expressions name against what is declared, both ways.
-fn names(all: &[Expression], records: &BTreeSet<String>) -> Result<()> {
-    let mut declared: BTreeMap<String, &str> = BTreeMap::new();
-    for metric in METRICS {
-        declared.insert(metric.name.to_owned(), metric.name);
-        if matches!(metric.form, Form::Histogram(_)) {
-            declared.remove(metric.name);
-            declared.extend(["_bucket", "_sum", "_count"].map(|part| (format!("{}{part}", metric.name), metric.name)));
-        }
-    }
-    let mut shown = BTreeSet::new();
-    for expression in all {
-        let named = named(&expression.text)?;
-        for label in &named.labels {
-            let is_declared = METRICS.iter().any(|metric| metric.labels.iter().any(|one| one.name == label));
-            ensure!(is_declared || OF_TARGETS.contains(&&**label), "{}: no label is named {label}", expression.place);
-        }
-        for selector in &named.selectors {
-            if let Some(metric) = declared.get(&selector.name) {
-                shown.insert(*metric);
-            } else if !records.contains(&selector.name) && !OF_PROMETHEUS.contains(&&*selector.name) {
-                bail!("{}: nothing is named {}", expression.place, selector.name);
-            }
-        }
-    }
-    let unseen: Vec<_> = METRICS.iter().map(|metric| metric.name).filter(|name| !shown.contains(name)).collect();
-    ensure!(unseen.is_empty(), "declared, and in no panel, rule or alert: {unseen:?}");
-    Ok(())
 }
 
 /// The expressions of all panels, variables and annotations, and whether the dashboards are fit to be provisioned.
@@ -113,15 +77,9 @@ fn dashboards() -> Result<Vec<Expression>> {
             let place = format!("{name}: {what}");
             all.push(Expression { place, text: filled(expression), legend, is_alert: false });
         };
-        let mut ids = BTreeSet::new();
-        for panel in dashboard["panels"].as_array().with_context(|| format!("{name} has no panels"))? {
-            let title = panel["title"].as_str().with_context(|| format!("{name}: a panel without a title"))?;
-            ensure!(ids.insert(panel["id"].to_string()), "{name}: {title}: its id is another's, too");
-            if panel["type"] == "row" {
-                continue;
-            }
-            ensure!(panel["datasource"]["uid"] == "prometheus", "{name}: {title}: what is asked?");
-            ensure!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{name}: {title} has no unit");
+        fitness::of(&name, &dashboard)?;
+        for panel in dashboard["panels"].as_array().into_iter().flatten().filter(|panel| panel["type"] != "row") {
+            let title = panel["title"].as_str().unwrap_or_default();
             let targets = panel["targets"].as_array().with_context(|| format!("{name}: {title} asks nothing"))?;
             for target in targets {
                 let expression = target["expr"].as_str().with_context(|| format!("{name}: {title} asks nothing"))?;

@@ -1,13 +1,20 @@
 //! `cargo xtask dashboards`: does everything that dashboards and alerts ask for exist?
 //!
-//! Promise: every expression of every panel, rule and alert is put to a real Prometheus that watches the real platform under load.
-//! None may be refused, none may stay empty ([`QUIET`] has the exceptions, each with its reason), none may name what is not declared, and
-//! each declared metric is in one of them. An alert's expression is empty while all is well: there each metric that it names has to be
-//! there, with its matchers. Ends within three minutes. It will not judge what a panel looks like: no Grafana runs.
+//! Promise: every expression of every panel, rule and alert is put to a real Prometheus that watches the real platform
+//! under load. None may be refused, none may stay empty or 0, whole or in any of its operands ([`questions::CALM`] has
+//! the exceptions, each with its reason), none may name a metric, a label or a word that is not declared, and each
+//! declared metric is in one of them. Expressions that are wrong on purpose are asked as well, and have to be found
+//! ([`WRONG`]). Ends within four minutes. It will not judge what a panel looks like: no Grafana runs.
 
+mod declared;
 mod expressions;
+mod fitness;
+mod load;
+mod parties;
 mod platform;
 mod promql;
+mod questions;
+mod selector;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
@@ -18,23 +25,25 @@ use haul_testkit::http::Client;
 use http::Request;
 use serde_json::Value;
 
-use self::{expressions::Expression, platform::Platform};
+use self::{expressions::Expression, platform::Platform, questions::Question};
 use crate::run::{cargo, run};
 use crate::tools::{self, Tool};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(180);
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-
-/// Metrics of which there may be nothing to see, and why.
-const QUIET: [(&str, &str); 1] = [(
-    "haul_stale_records_total",
-    "whoever lost a lease notices before it records, but for a moment that no load meets for sure",
-)];
+/// Expressions that somebody could have written by mistake, and that show a number all the same: some question of each
+/// must stay open.
+const WRONG: [&str; 3] = [
+    "sum(haul_queue_jobs{queue=\"no-such-queue\"}) or vector(0)",
+    "sum(rate(haul_http_requests_total{route=\"/v2/jobs\"}[5m])) or sum(haul_queues)",
+    "(sum(haul_attempts_total{kind=\"no.such.kind\"}) or vector(0)) / sum(haul_attempts_total)",
+];
 
 /// Checks the files, and then asks.
 pub(crate) fn check() -> Result<()> {
     tools::ensure(&[Tool::Postgres, Tool::Redis, Tool::Prometheus, Tool::Yaml])?;
     let asked = expressions::read()?;
+    questions::no_idle_excuse(&questions::of(&asked)?)?;
     println!("xtask: {} expressions; building haul, to have something to ask about", asked.len());
     run(cargo().args(["build", "--quiet", "--package", "haul-cli"]))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -48,54 +57,49 @@ async fn ask(asked: Vec<Expression>) -> Result<()> {
     let prometheus = platform.prometheus();
     println!("xtask: the platform runs, and is put under load");
     let asking = async {
-        let mut open = questions(&asked)?;
+        let mut open = questions::of(&asked)?;
         loop {
-            let mut empty = Vec::new();
+            let mut unseen = Vec::new();
             for question in open {
                 let answered = answers(&prometheus, &question, begun.elapsed()).await;
                 if !answered.with_context(|| question.place.clone())? {
-                    empty.push(question);
+                    unseen.push(question);
                 }
             }
-            open = empty;
+            open = unseen;
             if open.is_empty() {
                 break;
             }
             if begun.elapsed() > LIMIT {
-                let lines: Vec<_> =
-                    open.iter().map(|it| format!("\n  {}: {} {:?}", it.place, it.text, it.legend)).collect();
-                bail!("nothing was seen of:{}", lines.concat());
+                let line = |it: &Question| format!("\n  {}: {} {:?}", it.place, it.text, it.legend);
+                let lines: String = open.iter().map(line).collect();
+                bail!("nothing was seen above 0 of:{lines}");
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+        wrong_ones_are_found(&prometheus, begun.elapsed()).await?;
         no_others(&prometheus).await
     };
+    // On its own: who starts and stops servers blocks, and nobody is to wait for that with a question.
+    let mut loading = tokio::spawn(async move { platform.load().await });
     tokio::select! {
         done = asking => done?,
-        ended = platform.load() => bail!("the load ended: {ended:?}"),
+        ended = &mut loading => {
+            ended.context("the load panicked")?.context("the load failed")?;
+            bail!("the load ended");
+        }
     }
-    println!("xtask: each of {} expressions was answered, after {} s", asked.len(), begun.elapsed().as_secs());
+    loading.abort();
+    println!(
+        "xtask: each of {} expressions was seen above 0, part by part, after {} s",
+        asked.len(),
+        begun.elapsed().as_secs()
+    );
     Ok(())
 }
 
-/// What has to have an answer: the expressions, and in place of alerts what they name.
-fn questions(asked: &[Expression]) -> Result<Vec<Expression>> {
-    let mut questions = Vec::new();
-    for expression in asked {
-        let selectors = promql::named(&expression.text)?.selectors;
-        let is_quiet = |name: &str| QUIET.iter().any(|(quiet, _)| *quiet == name);
-        if expression.is_alert {
-            let loud = selectors.into_iter().filter(|selector| !is_quiet(&selector.name));
-            questions.extend(loud.map(|selector| Expression { text: selector.text, ..expression.clone() }));
-        } else if !selectors.iter().all(|selector| is_quiet(&selector.name)) {
-            questions.push(expression.clone());
-        }
-    }
-    Ok(questions)
-}
-
-/// Whether there was anything to see of it since the platform was started: a number, under all labels of its legend.
-async fn answers(prometheus: &Client, question: &Expression, since: Duration) -> Result<bool> {
+/// Whether there was anything to see of it since the platform was started.
+async fn answers(prometheus: &Client, question: &Question, since: Duration) -> Result<bool> {
     #[expect(
         clippy::disallowed_methods,
         reason = "Prometheus is asked by the clock on the wall; nothing here is Haul's time"
@@ -105,10 +109,21 @@ async fn answers(prometheus: &Client, question: &Expression, since: Duration) ->
     let request = Request::post("/api/v1/query_range").header("content-type", "application/x-www-form-urlencoded");
     let answer = prometheus.send(request, form.into()).await?.json()?;
     ensure!(answer["status"] == "success", "{}: {}", question.text, answer["error"]);
-    let series = answer["data"]["result"].as_array().context("no result")?;
-    let is_named = |one: &&Value| question.legend.iter().all(|label| one["metric"][label].is_string());
-    let values = series.iter().filter(is_named).flat_map(|one| one["values"].as_array().into_iter().flatten());
-    Ok(values.map(|value| &value[1]).any(|value| value != "NaN"))
+    Ok(question.is_answered_by(answer["data"]["result"].as_array().context("no result")?))
+}
+
+/// The check finds what is wrong, also here and today.
+async fn wrong_ones_are_found(prometheus: &Client, since: Duration) -> Result<()> {
+    for text in WRONG {
+        let place = "wrong on purpose".to_owned();
+        let wrong = Expression { place, text: text.to_owned(), legend: Vec::new(), is_alert: false };
+        let mut is_found = false;
+        for question in questions::of(&[wrong])? {
+            is_found |= !answers(prometheus, &question, since).await?;
+        }
+        ensure!(is_found, "{text} is wrong, and was not found");
+    }
+    Ok(())
 }
 
 /// Every rule is evaluated without an error, and nobody shows what is not declared.

@@ -1,6 +1,11 @@
-//! What a PromQL expression names: enough of the language to find that, and no more.
+//! What a PromQL expression names, and what it is made of: enough of the language to find that, and no more.
+//!
+//! `or`, `and`, `unless` and comparisons bind weaker than all that is left together here, so that each side of them is
+//! an expression of its own. Whether an expression is right is asked of Prometheus.
 
 use anyhow::{Result, bail, ensure};
+
+use super::selector::{Selector, matchers};
 
 /// What an expression names.
 #[derive(Debug, Default)]
@@ -9,15 +14,6 @@ pub(super) struct Named {
     pub(super) selectors: Vec<Selector>,
     /// The labels that it groups and matches by.
     pub(super) labels: Vec<String>,
-}
-
-/// A metric with its matchers, as it stands in the expression.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Selector {
-    /// The metric's name.
-    pub(super) name: String,
-    /// Name and matchers.
-    pub(super) text: String,
 }
 
 /// Words before a list of labels.
@@ -51,8 +47,8 @@ pub(super) fn named(expression: &str) -> Result<Named> {
                     }
                 } else if !rest.starts_with('(') && !WORDS.contains(&word) {
                     let matchers_end = if behind.starts_with('{') { end_of_matchers(behind)? } else { 0 };
-                    let text = format!("{word}{}", &behind[..matchers_end]);
-                    found.selectors.push(Selector { name: word.to_owned(), text });
+                    let matchers = matchers(&behind[..matchers_end])?;
+                    found.selectors.push(Selector { name: word.to_owned(), matchers });
                     rest = &behind[matchers_end..];
                 }
             }
@@ -63,6 +59,102 @@ pub(super) fn named(expression: &str) -> Result<Named> {
     Ok(found)
 }
 
+/// The expressions that an expression is put together of: each side of its `or`, `and`, `unless` and comparisons, at
+/// every depth. None when it has none of these. Sides without a metric (`vector(0)`, `0.05`) are not among them.
+pub(super) fn parts(expression: &str) -> Result<Vec<String>> {
+    let (mut found, mut sides, mut begun, mut rest) = (Vec::new(), Vec::new(), expression, expression);
+    let mut is_list = false;
+    let before = |begun: &str, rest: &str| begun[..begun.len() - rest.len()].trim().to_owned();
+    while let Some(first) = rest.chars().next() {
+        match first {
+            '"' => rest = after_quotes(rest)?,
+            '[' => rest = after(rest, ']')?,
+            '{' => rest = &rest[end_of_matchers(rest)?..],
+            '(' => {
+                let behind = after_group(rest)?;
+                if !is_list {
+                    found.extend(parts(&rest[1..rest.len() - behind.len() - 1])?);
+                }
+                (is_list, rest) = (false, behind);
+            }
+            ',' => {
+                sides.push(before(begun, rest));
+                keep(&mut found, std::mem::take(&mut sides));
+                rest = &rest[1..];
+                begun = rest;
+            }
+            '=' | '!' | '<' | '>' => {
+                sides.push(before(begun, rest));
+                rest = after_modifiers(rest.trim_start_matches(['=', '!', '<', '>']))?;
+                begun = rest;
+            }
+            'a'..='z' | 'A'..='Z' | '_' | ':' => {
+                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
+                let (word, behind) = rest.split_at(end.unwrap_or(rest.len()));
+                if ["or", "and", "unless"].contains(&word) {
+                    sides.push(before(begun, rest));
+                    rest = after_modifiers(behind)?;
+                    begun = rest;
+                } else {
+                    (is_list, rest) = (LISTS.contains(&word), behind);
+                }
+            }
+            '0'..='9' => rest = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '.'),
+            other => rest = &rest[other.len_utf8()..],
+        }
+    }
+    sides.push(begun.trim().to_owned());
+    keep(&mut found, sides);
+    Ok(found)
+}
+
+/// Keeps the sides of what has more than one, if they name a metric.
+fn keep(found: &mut Vec<String>, sides: Vec<String>) {
+    if sides.len() > 1 {
+        found.extend(sides.into_iter().filter(|side| named(side).is_ok()));
+    }
+}
+
+/// What follows how an operator is to match.
+fn after_modifiers(text: &str) -> Result<&str> {
+    let mut rest = text.trim_start();
+    loop {
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let (word, behind) = (&rest[..end], rest[end..].trim_start());
+        rest = match word {
+            "bool" => behind,
+            "on" | "ignoring" => after(behind, ')')?,
+            // Their list may be left out; a parenthesis is always it.
+            "group_left" | "group_right" if behind.starts_with('(') => after(behind, ')')?,
+            "group_left" | "group_right" => behind,
+            _ => return Ok(rest),
+        }
+        .trim_start();
+    }
+}
+
+/// What follows a parenthesis that begins here, and all that is in it.
+fn after_group(text: &str) -> Result<&str> {
+    let (mut depth, mut rest) = (0_u32, text);
+    while let Some(first) = rest.chars().next() {
+        match first {
+            '"' => rest = after_quotes(rest)?,
+            _ => {
+                match first {
+                    '(' => depth += 1,
+                    ')' => depth -= 1,
+                    _ => {}
+                }
+                rest = &rest[first.len_utf8()..];
+                if depth == 0 {
+                    return Ok(rest);
+                }
+            }
+        }
+    }
+    bail!("{text}: a parenthesis that does not end")
+}
+
 fn after(text: &str, end: char) -> Result<&str> {
     match text.split_once(end) {
         Some((_, rest)) => Ok(rest),
@@ -71,7 +163,7 @@ fn after(text: &str, end: char) -> Result<&str> {
 }
 
 /// What follows a text in quotes, which may hold quotes behind backslashes.
-fn after_quotes(text: &str) -> Result<&str> {
+pub(super) fn after_quotes(text: &str) -> Result<&str> {
     let mut is_escaped = false;
     for (place, letter) in text.char_indices().skip(1) {
         match letter {
@@ -102,7 +194,7 @@ mod tests {
     use super::*;
 
     fn texts(expression: &str) -> Vec<String> {
-        named(expression).expect("it is read").selectors.into_iter().map(|selector| selector.text).collect()
+        named(expression).expect("it is read").selectors.into_iter().map(|one| one.to_string()).collect()
     }
 
     #[test]
@@ -132,5 +224,18 @@ mod tests {
         for wrong in ["1 + 1", "sum({job=\"haul\"})", "a{x=\"y\"", "rate(a[5m)"] {
             assert!(named(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn each_side_of_an_operator_is_found_at_every_depth_and_can_be_asked_by_itself() {
+        let parts = |expression| parts(expression).expect("it is read");
+        assert_eq!(parts("sum(rate(a{x=\"or\"}[5m]))"), [""; 0]);
+        assert_eq!(parts("(sum(a{s=~\"5..\"}) or vector(0)) / sum(b)"), ["sum(a{s=~\"5..\"})"]);
+        assert_eq!(parts("a or b"), ["a", "b"]);
+        assert_eq!(parts("max by (q) (a) unless on (q) max by (q) (b) == 1"), ["max by (q) (a)", "max by (q) (b)"]);
+        assert_eq!(parts("absent(a) or time() - max(a) > 60"), ["absent(a)", "time() - max(a)"]);
+        assert_eq!(parts("x / (y > 0)"), ["y"]);
+        assert_eq!(parts("topk(3, a and on () b >= bool 2)"), ["a", "b"]);
+        assert_eq!(parts("count(i) unless count(i offset 1m)"), ["count(i)", "count(i offset 1m)"]);
     }
 }
