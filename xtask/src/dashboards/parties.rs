@@ -119,7 +119,8 @@ impl Parties {
             .header("idempotency-key", format!("order-{number}"));
         drop(client.send(keyed, payment.to_string().into()).await);
         let mail = json!({"kind": "email.send", "retry": {"base": "200ms"}, "payload": {
-            "to": format!("customer-{number}@customers.example"), "subject": format!("Order {number}"), "text": "Thanks.",
+            "to": format!("customer-{number}@customers.example"), "subject": format!("Order {number}"),
+            "text": "Thanks.",
         }});
         drop(client.post("/v1/jobs", &mail).await);
         drop(client.post("/v1/events", &json!({"type": "order.placed", "data": {"order": number}})).await);
