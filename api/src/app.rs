@@ -67,6 +67,7 @@ pub(crate) struct App {
     pub(crate) bulk_slots: Arc<Semaphore>,
     pub(crate) readiness: Readiness,
     pub(crate) render_metrics: crate::RenderMetrics,
+    pub(crate) log_filter: Arc<dyn crate::log::LogFilter>,
     pub(crate) complaints: Complaints,
     pub(crate) requests: Requests,
 }

@@ -35,11 +35,22 @@ pub(crate) enum Access {
     Key([u8; 32]),
     /// Whoever is on this machine.
     Local,
+    /// Nobody: other machines reach the listener, and there is no key to tell them by.
+    Nobody,
 }
 
 impl Access {
     pub(crate) fn new(config: &Config) -> Self {
-        match &config.admin_key {
+        Self::by(config.admin_key.as_ref())
+    }
+
+    /// For a listener that may be reached from elsewhere without a key.
+    pub(crate) fn at(address: SocketAddr, admin_key: Option<&SecretString>) -> Self {
+        if check_exposure(address, admin_key).is_ok() { Self::by(admin_key) } else { Self::Nobody }
+    }
+
+    fn by(admin_key: Option<&SecretString>) -> Self {
+        match admin_key {
             Some(key) => Self::Key(Sha256::digest(key.expose_secret()).into()),
             None => Self::Local,
         }
@@ -56,6 +67,10 @@ impl Access {
                     return Ok(());
                 }
                 Err(Problem::new(ProblemType::Unauthorized, "the request carries no valid key"))
+            }
+            Self::Nobody => {
+                let detail = "other machines reach this listener, and no admin key is set";
+                Err(Problem::new(ProblemType::NotLocal, detail))
             }
             Self::Local => match foreign_name(uri, headers) {
                 None => Ok(()),

@@ -4,7 +4,7 @@
 //! logged, panics become problems, the request is counted. So handlers only say what went wrong.
 //!
 //! Every 500 is logged. Of the 503s, of which an outage makes thousands a second, one a second is, with the number of
-//! those that were not.
+//! those that were not; these are at `debug`, as is a line for every request.
 
 use crate::{
     app::{App, RequestId},
@@ -31,8 +31,9 @@ use tracing::{Instrument, field};
 pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let id = RequestId(headers::request_id(request.headers()));
     request.extensions_mut().insert(id.clone());
-    // Of the highest level, so that the lines within name the request at whichever level they are let through.
-    let span = tracing::error_span!("request", request_id = id.as_str(), trace_id = field::Empty);
+    // Of the highest level, so that the lines within name the request at whichever level they are let through. Not as a string, which
+    // a filter that follows one request would have to quote.
+    let span = tracing::error_span!("request", request_id = %id.as_str(), trace_id = field::Empty);
     pass(app, id, request, next).instrument(span).await
 }
 
@@ -52,6 +53,8 @@ async fn pass(app: Arc<App>, id: RequestId, request: Request, next: Next) -> Res
     let mut response = write_problem(&app, response, &id, route.as_ref(), has_body);
     traced.answered(response.status());
     response.headers_mut().insert(headers::REQUEST_ID, id.0);
+    let (route_name, status) = (route.as_ref().map(MatchedPath::as_str), response.status().as_u16());
+    tracing::debug!(%method, route = route_name, status, took = ?began.elapsed(), "a request was answered");
     let took = (!waits).then(|| began.elapsed());
     app.requests.count(route.as_ref().map(MatchedPath::as_str), &method, response.status(), took);
     response
@@ -80,7 +83,7 @@ impl Complaints {
 fn admit(app: &App, request: &Request) -> Result<(), Problem> {
     // What the payment provider sends is admitted by its signature.
     let path = request.uri().path();
-    if path.starts_with("/v1") && path != payments::webhook::PATH {
+    if (path.starts_with("/v1") && path != payments::webhook::PATH) || path == "/log" {
         app.access.admit(request.uri(), request.headers())?;
     }
     headers::identity_encoding(request.headers())
@@ -115,11 +118,12 @@ fn write_problem(
     let (request_id, route) = (id.as_str(), route.map(MatchedPath::as_str));
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(route, cause, "a request failed");
-    } else if status.is_server_error()
-        && let Some(withheld) = app.complaints.next()
-    {
+    } else if status.is_server_error() {
         let problem = problem.kind.spec().slug;
-        tracing::warn!(route, cause, problem, withheld, "a request could not be served");
+        match app.complaints.next() {
+            Some(withheld) => tracing::warn!(route, cause, problem, withheld, "a request could not be served"),
+            None => tracing::debug!(route, cause, problem, "a request could not be served"),
+        }
     }
     let mut written = problem.render(request_id);
     if has_body && matches!(problem.kind, ProblemType::BodyTooLarge | ProblemType::RequestTimeout) {

@@ -27,6 +27,7 @@ mod json;
 mod labels;
 mod lines;
 mod linger;
+pub mod log;
 mod openapi;
 pub mod ops;
 mod problem;

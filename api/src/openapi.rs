@@ -170,6 +170,18 @@ pub(crate) struct QueueChange {
     slots: Option<u16>,
 }
 
+/// What is to be logged from now on. Unknown fields are refused.
+#[derive(ToSchema)]
+#[schema(example = json!({"filter": "haul_worker=debug,info", "for": "15m"}))]
+#[expect(dead_code, reason = "documents what the log route reads")]
+pub(crate) struct LogChange {
+    /// Directives: levels, and targets with theirs.
+    filter: String,
+    /// When the configured filter returns by itself: 1 second to 24 hours. Without, it does not.
+    #[schema(rename = "for")]
+    lasting: Option<String>,
+}
+
 /// A schedule to be created. Unknown fields are refused; optional ones may be null.
 #[derive(ToSchema)]
 #[schema(example = json!({

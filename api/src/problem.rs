@@ -72,11 +72,11 @@ problem_types! {
          not of this body and our secret. Nothing was taken in.";
     Unauthorized = "unauthorized", UNAUTHORIZED, "The request carries no valid key",
         "Send `Authorization: Bearer <key>`.",
-        "`admin_key` is set, and the request under `/v1` did not carry it.";
+        "`admin_key` is set, and the request under `/v1`, or to `/log`, did not carry it.";
     NotLocal = "not-local", FORBIDDEN, "Without a key the API serves this machine only",
         "Set HAUL_ADMIN_KEY, then any name and origin will do.",
         "No `admin_key` is set, and the request's `Host` or `Origin` names another machine: a web page in a browser here could \
-         otherwise use the API.";
+         otherwise use the API. Or the request is to `/log` where `--ops-listen` lets other machines in.";
     NotFound = "not-found", NOT_FOUND, "There is nothing at this path", "See /openapi.json for all paths.",
         "The path is none of the API's.";
     JobNotFound = "job-not-found", NOT_FOUND, "There is no such job", "",
@@ -117,6 +117,9 @@ problem_types! {
     AuditUnderWay = "audit-under-way", CONFLICT, "An audit is under way",
         "Send the request again after the time in Retry-After.",
         "One audit at a time is run on demand, and another client's is not done yet.";
+    LogForeign = "log-foreign", CONFLICT, "Haul does not do this program's logging",
+        "Change the filter of the program's own subscriber.",
+        "`/log` only: the program that Haul is a part of has installed a subscriber of its own, and `log.filter` means nothing.";
     ScheduleChanged = "schedule-changed", PRECONDITION_FAILED, "The schedule is not as it was",
         "Read it again and decide anew.",
         "`If-Match` names a version that is not the current one: somebody changed, paused, resumed or recreated the schedule since \

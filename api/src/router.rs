@@ -5,7 +5,7 @@ use crate::{
     gate::gate,
     openapi, ops,
     problem::{Problem, ProblemBody, ProblemType},
-    routes::{audit, destinations, endpoints, events, jobs, payments, problem, queues, schedules, workers},
+    routes::{audit, destinations, endpoints, events, jobs, log, payments, problem, queues, schedules, workers},
 };
 use axum::{
     Router,
@@ -60,6 +60,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(healthz))
         .routes(routes!(readyz))
         .routes(routes!(metrics))
+        .routes(routes!(log::show, log::set, log::reset))
 }
 
 /// Everything that the API serves.

@@ -5,6 +5,7 @@ pub(crate) mod destinations;
 pub(crate) mod endpoints;
 pub(crate) mod events;
 pub(crate) mod jobs;
+pub(crate) mod log;
 pub(crate) mod payments;
 pub(crate) mod problem;
 pub(crate) mod queues;

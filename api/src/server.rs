@@ -11,6 +11,7 @@ use crate::{
     draft::Rules,
     http_server::{self, HttpLimits},
     intake::Intake,
+    log::LogFilter,
     receipts::{self, Receipts},
     refusals::Refusals,
     router::router,
@@ -67,6 +68,8 @@ pub struct ApiDeps<'a> {
     pub readiness: Readiness,
     /// What `/metrics` shows.
     pub render_metrics: RenderMetrics,
+    /// What `/log` shows and changes.
+    pub log_filter: Arc<dyn LogFilter>,
     /// What is refused at a submit, beyond what the API knows itself.
     pub refusals: Arc<dyn Refusals>,
 }
@@ -88,6 +91,7 @@ pub struct Api {
     process: ProcessId,
     readiness: Readiness,
     render_metrics: RenderMetrics,
+    log_filter: Arc<dyn LogFilter>,
     admin_key: Option<SecretString>,
     settings: ApiConfig,
     rules: Rules,
@@ -114,6 +118,7 @@ impl Api {
             config,
             readiness,
             render_metrics,
+            log_filter,
             refusals,
         } = deps;
         Self {
@@ -132,6 +137,7 @@ impl Api {
             process,
             readiness,
             render_metrics,
+            log_filter,
             admin_key: config.admin_key.clone(),
             settings: config.api.clone(),
             rules: Rules::new(config, refusals),
@@ -204,6 +210,7 @@ impl Api {
             bulk_slots: Limits::bulk_slots(),
             readiness: self.readiness.clone(),
             render_metrics: self.render_metrics,
+            log_filter: self.log_filter,
             complaints: Default::default(),
             requests: Default::default(),
         });

@@ -157,7 +157,27 @@ impl Request {
 
     /// `GET /readyz`: beside the API, and served by every role where `--ops-listen` says.
     pub(crate) fn readiness() -> Self {
-        Self { path: vec!["readyz".to_owned()], ..Self::new(Method::GET, []) }
+        Self::beside(Method::GET, "readyz")
+    }
+
+    /// `GET /log`: what the process logs. Beside the API, too.
+    pub(crate) fn log() -> Self {
+        Self::beside(Method::GET, "log")
+    }
+
+    /// `PUT /log`.
+    pub(crate) fn set_log() -> Self {
+        Self::beside(Method::PUT, "log")
+    }
+
+    /// `DELETE /log`.
+    pub(crate) fn reset_log() -> Self {
+        Self::beside(Method::DELETE, "log")
+    }
+
+    /// What is not below `/v1`.
+    fn beside(method: Method, path: &str) -> Self {
+        Self { path: vec![path.to_owned()], ..Self::new(method, []) }
     }
 
     /// `PUT /v1/...`.

@@ -145,6 +145,7 @@ fn api(
         config: &settings.config,
         readiness: process.readiness().clone(),
         render_metrics: Arc::new(move || metrics.render()),
+        log_filter: haul::telemetry::log_filter(),
         refusals: Arc::new(Guard(outgoing)),
     });
     let api = match webhook_secret {

@@ -119,6 +119,7 @@ async fn up(settings: Settings) -> Result<(), Box<dyn Error>> {
         config,
         readiness: process.readiness().clone(),
         render_metrics: Arc::new(move || metrics.render()),
+        log_filter: haul::telemetry::log_filter(),
         refusals: Arc::new(NoRefusals),
     });
     let shutdown = process.shutdown().clone();

@@ -13,10 +13,11 @@ use crate::{
     settings::Settings,
     signals,
     stores::{OpenError, Stores, Watch},
-    telemetry::{Metrics, Page, TelemetryError, spans, start_logging},
+    telemetry::{Metrics, Page, TelemetryError, log_filter, spans, start_logging},
     tls,
     upkeep::{Tell, Upkeep},
 };
+use haul_api::ops::OpsDeps;
 use haul_core::{
     ProcessId, Readiness,
     config::WorkerConfig,
@@ -27,6 +28,7 @@ use haul_core::{
 use haul_handlers::EquipmentError;
 use haul_worker::{BuildError, ServeError};
 use parking_lot::Mutex;
+use secrecy::SecretString;
 use std::{
     collections::HashMap,
     error::Error,
@@ -161,7 +163,7 @@ impl Process {
         metrics::gauge!(telemetry::BUILD_INFO, &labels).set(1);
         signals::listen(process.shutdown.clone()).map_err(ProcessError::Signals)?;
         if let Some(address) = settings.config.ops_listen {
-            process.serve_ops(address).await?;
+            process.serve_ops(address, settings.config.admin_key.clone()).await?;
         }
         process.in_background(process.metrics.clone().fold());
         let origin = spans::Origin { process: process.id, role, host: &host_name(), version: VERSION };
@@ -310,12 +312,17 @@ impl Process {
         });
     }
 
-    async fn serve_ops(&self, address: SocketAddr) -> Result<(), ProcessError> {
+    async fn serve_ops(&self, address: SocketAddr, admin_key: Option<SecretString>) -> Result<(), ProcessError> {
         let (listener, address) = listen(address).await?;
         tracing::info!("health and metrics are served on http://{address}");
         let metrics = self.metrics.clone();
-        let serving =
-            haul_api::ops::serve(listener, self.readiness.clone(), move || metrics.render(), self.end.clone());
+        let deps = OpsDeps {
+            readiness: self.readiness.clone(),
+            render_metrics: Arc::new(move || metrics.render()),
+            log_filter: log_filter(),
+            admin_key,
+        };
+        let serving = haul_api::ops::serve(listener, deps, self.end.clone());
         self.background.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!("health and metrics are no longer served: {}", chain(&error));

@@ -16,7 +16,7 @@ use crate::{
     process::{ProcessError, VERSION, host_name},
     settings::{Settings, variable},
     stores::{OpenError, connect_for_transactions},
-    telemetry::{spans, start_logging},
+    telemetry::{changed_filter, spans, start_logging},
     tls,
 };
 use haul_core::ProcessId;
@@ -67,6 +67,10 @@ pub(crate) fn isolation() -> Isolation {
             command.arg0(name);
         }
         command.args(arguments).env(MARKER, std::process::id().to_string());
+        // It has no listener where it could be told later.
+        if let Some(filter) = changed_filter() {
+            command.env("HAUL_LOG_FILTER", filter);
+        }
         command
     })
 }

@@ -1,19 +1,21 @@
 //! Logs, metrics and spans of a process: set up once, before anything else runs.
 //!
-//! Logs go to standard error, so that a command's own output stays clean. `RUST_LOG` is not read: the filter is
-//! `log.filter`, like every other setting. Metrics are kept in memory and rendered for `/metrics`; nothing is pushed.
+//! [`logs`] has what is logged. Metrics are kept in memory and rendered for `/metrics`; nothing is pushed.
 //! Spans are, where the settings name a collector.
 
 mod collector;
 mod exposition;
 mod figures;
 mod histograms;
+mod logs;
 pub(crate) mod spans;
 
 pub(crate) use exposition::Page;
+pub(crate) use logs::changed_filter;
+pub use logs::{FilterFault, log_filter, start_logging};
 
 use haul_core::{
-    config::{LogConfig, LogFormat, MetricsConfig},
+    config::MetricsConfig,
     telemetry::{self, Form, Label, Unit, Values},
 };
 use histograms::{Histograms, WithHistograms};
@@ -21,15 +23,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
-    io::{IsTerminal, stderr},
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
-
-// So that nobody ships it; what is started with it says so below.
-#[cfg(all(feature = "broken", not(debug_assertions)))]
-compile_error!("the feature `broken` is for `cargo xtask faults --broken`, and never for a release");
 
 /// How often what the histograms of users' programs have gathered is folded.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
@@ -39,37 +35,10 @@ const FOLD_EVERY: Duration = Duration::from_secs(5);
 pub enum TelemetryError {
     /// The filter is no list of directives.
     #[error("`log.filter` is no list of directives such as \"info\" or \"haul_worker=debug,info\"")]
-    Filter(#[source] tracing_subscriber::filter::ParseError),
+    Filter(#[source] FilterFault),
     /// Nothing can be sent to the collector that the settings name.
     #[error("spans cannot be sent as the settings under `[tracing]` say")]
     Collector(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// Sends logs to standard error, in the configured form. A subscriber that the program has installed before stays.
-pub fn start_logging(config: &LogConfig) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.filter).map_err(TelemetryError::Filter)?;
-    let registry = tracing_subscriber::registry().with(filter);
-    let installed = match config.format {
-        LogFormat::Json => {
-            let layer = tracing_subscriber::fmt::layer()
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_writer(stderr);
-            registry.with(layer).try_init()
-        }
-        LogFormat::Pretty => {
-            let layer =
-                tracing_subscriber::fmt::layer().compact().with_ansi(stderr().is_terminal()).with_writer(stderr);
-            registry.with(layer).try_init()
-        }
-    };
-    #[cfg(feature = "broken")]
-    tracing::error!("THIS BUILD IS BROKEN ON PURPOSE (feature `broken`): it may lose jobs and repeat effects");
-    if installed.is_err() {
-        tracing::debug!("this program has a subscriber of its own; `log.filter` and `log.format` have no effect");
-    }
-    Ok(())
 }
 
 /// The metrics of this process. Clones are the same.

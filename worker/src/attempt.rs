@@ -80,8 +80,11 @@ pub(crate) async fn run(start: Start, claims: &Claims, house: Arc<House>) -> Opt
     let context = JobContext::new(job, attempt, stop.token().clone(), house);
     let (registered, handled, told) = (route.registered.clone(), context.clone(), stop.clone());
     let supervised = async move {
+        tracing::debug!(?allowed, "a handler begins");
         let pulse = handled.house().pulse.clone();
-        supervise(registered.handler.run(handled), &pulse, &told, allowed).await
+        let result = supervise(registered.handler.run(handled), &pulse, &told, allowed).await;
+        tell_end(began, result.as_ref());
+        result
     };
     let traced = OpenSpan::begin(context.job().options.trace, SpanKind::Consumer);
     let place = traced.as_ref().map(OpenSpan::context);
@@ -117,6 +120,16 @@ fn log_span(context: &JobContext, place: Option<TraceContext>) -> tracing::Span 
     span
 }
 
+/// Says in the log that a handler has ended; not why it failed: whoever records that says so.
+fn tell_end(began: Instant, result: Option<&Result<Done, HandlerError>>) {
+    let end = match result {
+        Some(Ok(_)) => "succeeded",
+        Some(Err(_)) => "failed",
+        None => "stopped",
+    };
+    tracing::debug!(took = ?began.elapsed(), end, "a handler has ended");
+}
+
 /// What is told about the span of an attempt. Whether a failure is the job's end is decided only later.
 pub(crate) fn describe(context: &JobContext, end: &End) -> Described {
     let job = context.job();
@@ -149,8 +162,11 @@ pub(crate) async fn handle(registered: Arc<Registered>, context: JobContext) -> 
     let place = context.job().options.trace;
     let span = log_span(&context, place);
     let handled = async move {
-        let pulse = context.house().pulse.clone();
-        pulse.gate(registered.handler.run(context)).await
+        tracing::debug!("a handler begins, in a process of its own");
+        let (pulse, began) = (context.house().pulse.clone(), Instant::now());
+        let result = pulse.gate(registered.handler.run(context)).await;
+        tell_end(began, Some(&result));
+        result
     };
     let handled = trace::within(place, handled).instrument(span);
     AbortOnDropHandle::new(spawn(handled)).await.unwrap_or_else(|error| Err(died(error)))

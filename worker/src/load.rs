@@ -156,7 +156,7 @@ impl Loader {
             let id = start.claim.job;
             if is_here && self.starts.send(start).await.is_err() {
                 // The engine has ended; what waits is given back by the one who ends the worker.
-                tracing::debug!(job = %id, "a loaded job came too late to start");
+                tracing::debug!(job_id = %id, "a loaded job came too late to start");
             }
         }
     }
@@ -164,7 +164,7 @@ impl Loader {
     fn set_aside(&self, batch: Vec<OnTheWay>, error: &LedgerError) {
         let later = self.now().plus(ODD_PAUSE);
         for on_the_way in &batch {
-            tracing::error!(job = %on_the_way.claim.job, %error, "a job cannot be loaded; trying again in a minute");
+            tracing::error!(job_id = %on_the_way.claim.job, %error, "a job cannot be loaded; trying again in a minute");
         }
         let claims = batch.into_iter().map(|on_the_way| (on_the_way.claim, Next::Park(later)));
         self.settler.settle(self.claims.close_all(claims));

@@ -189,7 +189,7 @@ impl Recorder {
             // Nobody waits for the answer: the commit itself settles.
             Ok(answer) => drop(answer),
             Err(error) => {
-                tracing::error!(job = %claim.job, %error, "the end of an attempt could not be recorded; the job runs again");
+                tracing::error!(job_id = %claim.job, %error, "the end of an attempt could not be recorded; the job runs again");
                 drop(self.claims.close(claim, Next::Release));
             }
         }
@@ -344,7 +344,7 @@ impl Recorder {
     /// What becomes of a lone record that the ledger refuses: the job is dead, and if even that is refused it rests.
     fn mend(&self, mut batch: Batch, error: &LedgerError) -> Option<Batch> {
         let record = batch.records.first_mut()?;
-        tracing::error!(job = %record.job, %error, "the ledger refuses what an attempt left behind");
+        tracing::error!(job_id = %record.job, %error, "the ledger refuses what an attempt left behind");
         if matches!(record.entry, Entry::Succeeded(_)) {
             record.entry = Entry::Dead(JobError::new(format!("its result or its follow-ups were refused: {error}")));
             record.follow_ups = Vec::new();
@@ -394,11 +394,11 @@ fn log_unsuccessful(record: &Record, route: &Route) {
     match &record.entry {
         Entry::Succeeded(_) => {}
         Entry::Failed(_, retry_at) => {
-            tracing::info!(%job, %kind, attempt, %retry_at, "attempt failed, will be retried")
+            tracing::info!(job_id = %job, %kind, attempt, %retry_at, "attempt failed, will be retried")
         }
         Entry::Crashed(_, retry_at) => {
-            tracing::warn!(%job, %kind, attempt, %retry_at, "attempt crashed its process, will be retried")
+            tracing::warn!(job_id = %job, %kind, attempt, %retry_at, "attempt crashed its process, will be retried")
         }
-        Entry::Dead(_) => tracing::warn!(%job, %kind, attempt, "job is dead"),
+        Entry::Dead(_) => tracing::warn!(job_id = %job, %kind, attempt, "job is dead"),
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::{
     client::{read, send},
-    world::{World, request, until},
+    world::{Words, World, request, until},
 };
+use haul_api::ops::OpsDeps;
 use haul_core::{Ledger, Readiness};
 use serde_json::json;
 use std::{
@@ -17,14 +18,22 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+fn ops(readiness: &Readiness, admin_key: Option<&str>) -> OpsDeps {
+    OpsDeps {
+        readiness: readiness.clone(),
+        render_metrics: Arc::new(|| "haul_up 1\n".to_owned()),
+        log_filter: Arc::new(Words::default()),
+        admin_key: admin_key.map(|key| key.to_owned().into()),
+    }
+}
+
 #[tokio::test]
 async fn probes_and_metrics_are_served_beside_the_api_and_for_other_roles() {
     let world = World::with(|config| config.admin_key = Some("k".to_owned().into())).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (readiness, shutdown) = (Readiness::new(), CancellationToken::new());
-    let render = || "haul_up 1\n".to_owned();
-    let serving = tokio::spawn(haul_api::ops::serve(listener, readiness.clone(), render, shutdown.clone()));
+    let serving = tokio::spawn(haul_api::ops::serve(listener, ops(&readiness, None), shutdown.clone()));
     for (address, readiness) in [(world.address, &world.readiness), (address, &readiness)] {
         let get = async |path: &str| send(address, &request(&format!("GET {path}"), &[], b"")).await;
         assert_eq!(get("/healthz").await.expect(200), json!({"status": "ok"}));
@@ -44,6 +53,80 @@ async fn probes_and_metrics_are_served_beside_the_api_and_for_other_roles() {
     }
     shutdown.cancel();
     serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_log_is_shown_and_changed_with_the_key_at_the_api_and_at_other_roles() {
+    let world = World::with(|config| config.admin_key = Some("k".to_owned().into())).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let serving = tokio::spawn(haul_api::ops::serve(listener, ops(&Readiness::new(), Some("k")), shutdown.clone()));
+    for address in [world.address, address] {
+        let key = ("authorization", "Bearer k");
+        let say = async |line: &str, headers: &[(&str, &str)], body: &str| {
+            send(address, &request(line, headers, body.as_bytes())).await
+        };
+        let json_type = ("content-type", "application/json");
+        for line in ["GET /log", "PUT /log", "DELETE /log"] {
+            let answer = say(line, &[("x-request-id", "r-1"), json_type], r#"{"filter": "trace"}"#).await;
+            assert_eq!(
+                (answer.header("x-request-id"), answer.header("www-authenticate")),
+                (Some("r-1"), Some("Bearer"))
+            );
+            assert_eq!(answer.problem(401, "unauthorized")["request_id"], "r-1");
+        }
+        let shown = say("GET /log", &[key], "").await.expect(200);
+        assert_eq!(shown, json!({"filter": "info", "configured": "info", "until": null}));
+        let put = async |body: &str| say("PUT /log", &[key, json_type], body).await;
+        let changed = put(r#"{"filter": "haul=debug", "for": "15m"}"#).await.expect(200);
+        let expected = json!({"filter": "haul=debug", "configured": "info", "until": "1970-01-01T00:15:00.000Z"});
+        assert_eq!(changed, expected);
+        for (body, pointer) in [
+            ("7", ""),
+            ("{}", "/filter"),
+            (r#"{"filter": 7}"#, "/filter"),
+            (r#"{"filter": "bad"}"#, "/filter"),
+            (r#"{"filter": "debug", "for": "25h"}"#, "/for"),
+            (r#"{"filter": "debug", "for": "0s"}"#, "/for"),
+            (r#"{"filter": "debug", "for": 15}"#, "/for"),
+            (r#"{"filter": "debug", "until": "15m"}"#, "/until"),
+        ] {
+            let problem = put(body).await.problem(422, "invalid-request");
+            assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}: {problem}");
+        }
+        put("").await.problem(400, "malformed-json");
+        put(r#"{"filter": "a", "filter": "b"}"#).await.problem(400, "malformed-json");
+        put(&format!(r#"{{"filter": "{}"}}"#, "x".repeat(9_000))).await.problem(413, "body-too-large");
+        say("PUT /log", &[key], r#"{"filter": "debug"}"#).await.problem(415, "unsupported-media-type");
+        say("GET /log?a=b", &[key], "").await.problem(400, "invalid-query");
+        let answer = say("POST /log", &[key], "").await;
+        assert!(answer.header("allow").is_some_and(|allow| allow.contains("PUT")), "{answer:?}");
+        answer.problem(405, "method-not-allowed");
+        assert_eq!(say("GET /log", &[key], "").await.expect(200)["filter"], "haul=debug", "nothing was changed");
+        assert_eq!(say("DELETE /log", &[key], "").await.expect(200)["filter"], "info");
+    }
+    shutdown.cancel();
+    serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn without_a_key_a_listener_that_others_reach_shows_no_log() {
+    for (bound, is_open) in [("127.0.0.1:0", true), ("0.0.0.0:0", false)] {
+        let listener = TcpListener::bind(bound).await.unwrap();
+        let address = ([127, 0, 0, 1], listener.local_addr().unwrap().port()).into();
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(haul_api::ops::serve(listener, ops(&Readiness::new(), None), shutdown.clone()));
+        let get = async |line: &str, headers: &[(&str, &str)]| send(address, &request(line, headers, b"")).await;
+        if is_open {
+            get("GET /log", &[]).await.expect(200);
+        } else {
+            get("GET /log", &[]).await.problem(403, "not-local");
+        }
+        get("GET /log", &[("origin", "https://evil.example")]).await.problem(403, "not-local");
+        get("GET /healthz", &[("origin", "https://evil.example")]).await.expect(200);
+        shutdown.cancel();
+        serving.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]

@@ -5,11 +5,14 @@ use crate::{
     faults::{FaultyDispatch, FaultyLedger, FaultyPace},
 };
 use bytes::Bytes;
-use haul_api::{Api, ApiDeps, PayloadFault, Refusals};
+use haul_api::{
+    Api, ApiDeps, PayloadFault, Refusals,
+    log::{LogFilter, LogRefusal, LogState},
+};
 use haul_conformance::reference::{ReferenceDispatch, ReferenceLedger};
 use haul_core::{
     Books, Clock, Dispatch, Endpoints, Fleet, IdMint, JobError, JobId, Kind, Ledger, ProcessId, Queue, QueueRef,
-    QueueSettings, Readiness, Schedules, Statistics, Tenant,
+    QueueSettings, Readiness, Schedules, Statistics, Tenant, Timestamp,
     config::Config,
     dispatch::{ClaimRequest, LeaseToken},
     ledger::{Entry, Record},
@@ -17,9 +20,38 @@ use haul_core::{
 use haul_embedded::MemoryPace;
 use haul_repair::Auditor;
 use serde_json::{Value, json};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+
+/// A filter of logs that takes any words but `bad`.
+#[derive(Debug, Default)]
+pub(crate) struct Words(Mutex<Option<String>>);
+
+impl LogFilter for Words {
+    fn show(&self) -> Result<LogState, LogRefusal> {
+        let filter = self.0.lock().unwrap().clone().unwrap_or_else(|| "info".to_owned());
+        Ok(LogState { filter, configured: "info".to_owned(), until: None })
+    }
+
+    fn set(&self, directives: &str, lasting: Option<Duration>) -> Result<LogState, LogRefusal> {
+        if directives == "bad" {
+            return Err(LogRefusal::Directives("has `bad`, which is no level".to_owned()));
+        }
+        *self.0.lock().unwrap() = Some(directives.to_owned());
+        let until = lasting.map(|lasting| Timestamp::from_ms(0).plus(lasting));
+        Ok(LogState { until, ..self.show()? })
+    }
+
+    fn reset(&self) -> Result<LogState, LogRefusal> {
+        *self.0.lock().unwrap() = None;
+        self.show()
+    }
+}
 
 /// Refuses what it is asked to.
 #[derive(Debug)]
@@ -106,6 +138,7 @@ impl World {
             config: &config,
             readiness: readiness.clone(),
             render_metrics: Arc::new(|| "haul_up 1\n".to_owned()),
+            log_filter: Arc::new(Words::default()),
             refusals: Arc::new(Picky),
         });
         let api = match config.payments.webhook_secret.clone() {

@@ -10,6 +10,7 @@ mod endpoints;
 mod events;
 mod get;
 mod health;
+mod log;
 mod ls;
 mod migrate;
 mod queues;
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     Events(events::Events),
     Audit(audit::Audit),
     Health(health::Health),
+    Log(log::Log),
 }
 
 impl Command {
@@ -76,6 +78,7 @@ impl Command {
             Self::Events(events) => events.run().await,
             Self::Audit(audit) => audit.run().await,
             Self::Health(health) => health.run().await,
+            Self::Log(log) => log.run().await,
         }
     }
 }

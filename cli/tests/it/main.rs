@@ -10,6 +10,7 @@ mod endpoints;
 mod failover;
 mod faults;
 mod health;
+mod log;
 mod maintenance;
 mod metrics;
 mod payments;

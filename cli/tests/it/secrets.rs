@@ -1,6 +1,7 @@
 //! No secret shows in what a Haul that uses it tells, writes or stores.
 
 use crate::world::{outcome, submit, text};
+use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use haul_testkit::{
     collector::{Collector, Span},
     http::{Client, Reply, Request, Sink},
@@ -8,6 +9,7 @@ use haul_testkit::{
     provider::Provider,
     receiver::{Behaviour, Mood, Receiver},
     secret::{MARK, SIGNING_KEY_PREFIX, marked},
+    smtp::{MailServer, Options},
     wait,
 };
 use serde_json::{Value, json};
@@ -65,16 +67,36 @@ async fn ended(admin: &Admin, kind: &str, count: usize) -> Vec<Value> {
     .await
 }
 
+/// Everything is asked for from the beginning.
 #[tokio::test]
 async fn no_secret_shows_in_what_is_told_logged_or_stored() {
+    nothing_shows("trace", None).await;
+}
+
+/// Everything is asked for later on, in every way that a filter can be told to.
+#[tokio::test]
+async fn no_secret_shows_in_what_is_logged_after_the_filter_was_opened() {
+    let all = "trace,lettre=trace,hyper=trace,hyper_util=trace,reqwest=trace,rustls=trace,redis=trace,sqlx=trace,\
+        [request]=trace,[attempt]=trace";
+    nothing_shows("info", Some(all)).await;
+}
+
+async fn nothing_shows(configured: &str, opened: Option<&str>) {
     let (server, provider) = (Sink::answering(echo).await.expect("a server"), Provider::start().await.expect("one"));
     let receiver = Receiver::start().await.expect("a receiver");
-    let (key, admin_key) = (marked("orders"), marked("admin"));
+    let (key, admin_key, password) = (marked("orders"), marked("admin"), marked("mail"));
+    let login = Some(("haul".to_owned(), password.clone()));
+    let mail = MailServer::start_with(Options { login, ..Options::default() }).await.expect("a mail server");
     let collector = Collector::start().await.expect("a collector");
     let up: Haul = haul(&["up"])
-        .env("HAUL_LOG_FILTER", "trace")
+        .env("HAUL_LOG_FILTER", configured)
         .env("HAUL_ADMIN_KEY", &admin_key)
         .env("HAUL_SECRET_ORDERS_KEY", &key)
+        .env("HAUL_SECRET_MAIL", &password)
+        .env("HAUL_EMAIL_URL", &format!("smtp+plain://127.0.0.1:{}", mail.port()))
+        .env("HAUL_EMAIL_USER", "haul")
+        .env("HAUL_EMAIL_PASSWORD", "mail")
+        .env("HAUL_EMAIL_FROM", "shop@example.com")
         .env("HAUL_PAYMENTS_URL", &provider.url())
         .env("HAUL_PAYMENTS_SECRET", "provider")
         .env("HAUL_SECRET_PROVIDER", provider.secret_key())
@@ -85,6 +107,11 @@ async fn no_secret_shows_in_what_is_told_logged_or_stored() {
         .await
         .expect("up");
     let admin = Admin(up.client(), admin_key);
+
+    if let Some(filter) = opened {
+        let (status, answer) = admin.send("PUT", "/log", Some(&json!({"filter": filter, "for": "10m"}))).await;
+        assert_eq!(status, 200, "{answer}");
+    }
 
     let mut told = String::new();
     for path in ["/200", "/404", "/500"] {
@@ -98,6 +125,12 @@ async fn no_secret_shows_in_what_is_told_logged_or_stored() {
     }
     ended(&admin, "http.request", 3).await;
     assert!(server.requests().iter().all(|request| request.header("authorization").unwrap().contains(&key)));
+
+    let letter = json!({"kind": "email.send", "payload": {"to": "ann@example.com", "subject": "s", "text": "t"}});
+    let (status, answer) = admin.send("POST", "/v1/jobs", Some(&letter)).await;
+    assert_eq!(status, 201, "{answer}");
+    ended(&admin, "email.send", 1).await;
+    assert_eq!(mail.messages().len(), 1, "the password was right");
 
     let payment = json!({"amount": 1050, "currency": "EUR", "source": "pm_card_visa"});
     let (status, made) = admin.send("POST", "/v1/payments", Some(&payment)).await;
@@ -140,9 +173,12 @@ async fn no_secret_shows_in_what_is_told_logged_or_stored() {
 
     // What is logged, in detail.
     let logged = up.output().join("\n");
-    for said in ["kind=http.request", "an endpoint is disabled", "TRACE"] {
+    for said in ["kind=http.request", "an endpoint is disabled", "DEBUG", "a request was answered"] {
         assert!(logged.contains(said), "{said} was not logged: {logged}");
     }
+    // As it goes over the wire in AUTH PLAIN.
+    let plain = BASE64.encode(format!("\0haul\0{password}"));
+    assert!(!logged.contains(&plain) && !logged.contains("AUTH PLAIN"), "a password is logged: {logged}");
     assert!(!logged.contains(MARK) && keys.iter().all(|key| !logged.contains(key)), "a secret is logged: {logged}");
 
     // What is exported.

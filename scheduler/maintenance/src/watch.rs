@@ -54,7 +54,7 @@ impl Watch {
         match error {
             Some(error) => {
                 if self.0.lock().insert(kind) {
-                    tracing::warn!(kind, job = %job.job_id(), "maintenance fails: {error}");
+                    tracing::warn!(kind, job_id = %job.job_id(), "maintenance fails: {error}");
                 }
             }
             None => {

@@ -156,7 +156,7 @@ fn tell(report: &AuditReport) {
             metrics::counter!(telemetry::AUDIT_FINDINGS_TOTAL, "finding" => finding).increment(found.count);
             if let Some(example) = found.examples.first() {
                 let (queue, count) = (&queue.queue, found.count);
-                tracing::warn!(%queue, finding, count, job = %example, "the audit found jobs that ledger and dispatch disagree about");
+                tracing::warn!(%queue, finding, count, job_id = %example, "the audit found jobs that ledger and dispatch disagree about");
             }
         }
     }

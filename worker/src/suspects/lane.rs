@@ -94,7 +94,7 @@ impl Lane {
         let Some(starts) = self.starts.upgrade() else { return };
         if let Err(unsent) = starts.send(start).await {
             // The engine has ended; what waits is given back by the one who ends the worker.
-            tracing::debug!(job = %unsent.0.claim.job, "a suspect came too late to start");
+            tracing::debug!(job_id = %unsent.0.claim.job, "a suspect came too late to start");
         }
     }
 }

@@ -132,7 +132,7 @@ async fn begin(process: &mut Process, context: &JobContext, place: Option<TraceC
     match timeout(BEGIN_MAX, asked).await {
         Ok(Ok((Report::Begun, _))) => Begun::Yes,
         Ok(Ok((Report::Refused { reason, may_pass: true }, _))) => {
-            tracing::debug!(job = %job.id, "a suspect waits: {reason}");
+            tracing::debug!(job_id = %job.id, "a suspect waits: {reason}");
             Begun::NotNow
         }
         Ok(Ok((Report::Refused { reason, may_pass: false }, _))) => Begun::No(reason),
