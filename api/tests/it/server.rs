@@ -110,6 +110,21 @@ async fn the_log_is_shown_and_changed_with_the_key_at_the_api_and_at_other_roles
 }
 
 #[tokio::test]
+async fn logs_that_are_not_ours_are_not_changed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let deps = OpsDeps { log_filter: Arc::new(Words::foreign()), ..ops(&Readiness::new(), None) };
+    let serving = tokio::spawn(haul_api::ops::serve(listener, deps, shutdown.clone()));
+    for line in ["GET /log", "PUT /log", "DELETE /log"] {
+        let headers = [("content-type", "application/json")];
+        let answer = send(address, &request(line, &headers, br#"{"filter": "debug"}"#)).await;
+        answer.problem(409, "log-foreign");
+    }
+    shutdown.cancel();
+    serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn without_a_key_a_listener_that_others_reach_shows_no_log() {
     for (bound, is_open) in [("127.0.0.1:0", true), ("0.0.0.0:0", false)] {
         let listener = TcpListener::bind(bound).await.unwrap();

@@ -30,11 +30,24 @@ use tokio_util::sync::CancellationToken;
 
 /// A filter of logs that takes any words but `bad`.
 #[derive(Debug, Default)]
-pub(crate) struct Words(Mutex<Option<String>>);
+pub(crate) struct Words {
+    filter: Mutex<Option<String>>,
+    is_foreign: bool,
+}
+
+impl Words {
+    /// Of a program that does its logging by itself.
+    pub(crate) fn foreign() -> Self {
+        Self { is_foreign: true, ..Self::default() }
+    }
+}
 
 impl LogFilter for Words {
     fn show(&self) -> Result<LogState, LogRefusal> {
-        let filter = self.0.lock().unwrap().clone().unwrap_or_else(|| "info".to_owned());
+        if self.is_foreign {
+            return Err(LogRefusal::Foreign);
+        }
+        let filter = self.filter.lock().unwrap().clone().unwrap_or_else(|| "info".to_owned());
         Ok(LogState { filter, configured: "info".to_owned(), until: None })
     }
 
@@ -42,13 +55,13 @@ impl LogFilter for Words {
         if directives == "bad" {
             return Err(LogRefusal::Directives("has `bad`, which is no level".to_owned()));
         }
-        *self.0.lock().unwrap() = Some(directives.to_owned());
+        *self.filter.lock().unwrap() = Some(directives.to_owned());
         let until = lasting.map(|lasting| Timestamp::from_ms(0).plus(lasting));
         Ok(LogState { until, ..self.show()? })
     }
 
     fn reset(&self) -> Result<LogState, LogRefusal> {
-        *self.0.lock().unwrap() = None;
+        *self.filter.lock().unwrap() = None;
         self.show()
     }
 }

@@ -85,6 +85,17 @@ async fn what_was_changed_for_a_while_returns_by_itself_and_undoes_no_later_chan
 }
 
 #[test]
+fn a_program_with_a_subscriber_of_its_own_keeps_it() {
+    dispatcher::set_global_default(Dispatch::new(tracing_subscriber::registry())).expect("the first");
+    start_logging(&LogConfig { filter: "info".to_owned(), format: LogFormat::Json }).expect("no failure");
+    let filter = log_filter();
+    for answer in [filter.show(), filter.set("debug", None), filter.reset()] {
+        assert_eq!(answer, Err(LogRefusal::Foreign));
+    }
+    assert_eq!(changed_filter(), None);
+}
+
+#[test]
 fn changes_lose_no_line_that_both_filters_let_through() {
     const LINES: usize = 2_000;
     let (page, dispatch, logs) = logs("info", LogFormat::Json);
