@@ -190,13 +190,14 @@ async fn scrape(stage: &Stage, report: &mut Report) -> Result<()> {
     submit(&api, &[waiting]).await?;
     submit(&api, std::slice::from_ref(&running)).await?;
     stage.wait_settled(QUEUES, SETTLED_MAX).await?;
-    let mut connection = Connection::open(address(up.ops_url())?).await?;
-    wait_for_lookout(&mut connection).await?;
+    let ops = address(up.ops_url())?;
+    wait_for_lookout(ops).await?;
     let (mut times, mut bytes, mut series) = (Vec::new(), 0, 0);
     for round in 2..SCRAPES + 2 {
         // So that each series has something new.
         submit(&api, std::slice::from_ref(&running)).await?;
         stage.wait_settled(round * QUEUES, SETTLED_MAX).await?;
+        let mut connection = Connection::open(ops).await?;
         let begun = Instant::now();
         let answer = connection.get("/metrics").await?;
         times.push(begun.elapsed().as_secs_f64() * 1e3);
@@ -223,11 +224,11 @@ fn one_in_each_queue(options: &str) -> Result<Vec<u8>> {
 }
 
 /// Waits until it is shown what waits in the last of the queues.
-async fn wait_for_lookout(connection: &mut Connection) -> Result<()> {
+async fn wait_for_lookout(ops: &str) -> Result<()> {
     let last = format!("haul_queue_jobs{{queue=\"orders-of-customer-{}\",state=\"delayed\"}} 1", QUEUES - 1);
     let end = Instant::now() + LOOKOUT_MAX;
     loop {
-        let text = String::from_utf8(connection.get("/metrics").await?.body)?;
+        let text = String::from_utf8(Connection::open(ops).await?.get("/metrics").await?.body)?;
         if text.lines().any(|line| line == last) {
             return Ok(());
         }
