@@ -20,7 +20,7 @@ use crate::supervised::{Spec, Supervised};
 
 const VERSION_MIN: u32 = 15;
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
-const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Makes the data directory `$1` when there is none yet, then becomes the server.
 const START: &str = r#"
