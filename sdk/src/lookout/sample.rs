@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn what_waits_in_ten_thousand_queues_is_shown_in_bounded_text() {
         // The cap on labels is the whole process's: those of the test beside this one come first.
-        ["mail", "silent"].map(queue_label);
+        let _ = ["mail", "silent"].map(queue_label);
         let mut queues = Queues::default();
         for n in 0..10_000 {
             queues.add(&format!("queue-of-some-customer-{n}"), false, Some((QueueStats::default(), Duration::ZERO)));

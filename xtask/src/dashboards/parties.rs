@@ -1,5 +1,5 @@
-//! Third parties of the load: a payment provider, a mail server, a receiver of webhooks, and three that are called over
-//! HTTP.
+//! Third parties of the load: a payment provider, a mail server, a receiver of webhooks, three that are called over HTTP,
+//! and a collector of traces.
 //!
 //! Each is well for the most part and ill for a part, as those are whom dashboards are looked at for: charges of which
 //! nobody knows whether they were made, mail that is refused for now, a host that answers 503 for so long that it is
@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use haul_parties::provider::{Fault, Options, Provider, Weather, Webhook};
 use haul_parties::receiver::{Hook, Mood, Receiver};
 use haul_parties::smtp::{MailServer, Step, Verdict};
+use haul_testkit::collector::Collector;
 use haul_testkit::http::{Client, Reply, Sink};
 use haul_testkit::place;
 use haul_testkit::process::{Command, Haul};
@@ -41,6 +42,7 @@ pub(super) struct Parties {
     ill: Sink,
     moody: Sink,
     gone: String,
+    collector: Collector,
     _receiver: Receiver,
 }
 
@@ -76,6 +78,7 @@ impl Parties {
             ill: Sink::answering(|_| Reply::status(503)).await?,
             moody: moody.await?,
             gone: format!("http://127.0.0.1:{}/", place::free_port()?),
+            collector: Collector::start().await.context("no collector of traces")?,
             _receiver: receiver,
         })
     }
@@ -91,6 +94,7 @@ impl Parties {
             .env("HAUL_SECRET_STRIPE_EVENTS", EVENT_SECRET)
             .env("HAUL_EMAIL_URL", &format!("smtp+plain://127.0.0.1:{}", self.mail.port()))
             .env("HAUL_EMAIL_FROM", "shop@shop.example")
+            .env("HAUL_TRACING_OTLP_URL", &self.collector.url())
     }
 
     /// Has the provider tell Haul what happens, and Haul tell the receiver.
