@@ -130,7 +130,7 @@ async fn sigterm_waits_for_suspects_and_ctrl_c_does_not_reach_them() {
     let alone = until("it runs alone", LIMIT, || async { processes_of(pid).first().copied() }).await;
     until("its handler has begun", LIMIT, || async {
         let metrics = Client::new(worker.ops_url()).get("/metrics").await.ok()?;
-        String::from_utf8_lossy(&metrics.body).contains("haul_suspects_running 1").then_some(())
+        String::from_utf8_lossy(&metrics.body).contains("haul_wait_seconds_count{queue=\"default\"} 1").then_some(())
     })
     .await;
     // What a terminal sends goes to a process group, and the suspect's is its own.
