@@ -33,7 +33,7 @@ pub(crate) enum Bench {
         #[arg(long)]
         json: Option<PathBuf>,
     },
-    /// What metrics cost: CPU per job with and without them in interleaved pairs, and a scrape with 1,000 queues
+    /// What metrics cost: CPU per job with and without them in pairs, and a scrape with 1,000 queues
     Metrics {
         /// Pairs of runs
         #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..))]

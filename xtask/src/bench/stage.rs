@@ -41,6 +41,15 @@ impl Stage {
                 root().join("target/release/haul")
             }
         };
+        Self::with(binary.display().to_string(), settings)
+    }
+
+    /// Another one with servers of its own, for the same binary.
+    pub(crate) fn another(&self) -> Result<Self> {
+        Self::with(self.binary.clone(), &[])
+    }
+
+    fn with(binary: String, settings: &[&str]) -> Result<Self> {
         let mut postgres = postgres::Server::start()?;
         for setting in ["shared_buffers = '1GB'", "max_wal_size = '4GB'"].iter().chain(settings) {
             postgres.psql("postgres", &format!("ALTER SYSTEM SET {setting}"))?;
@@ -48,7 +57,6 @@ impl Stage {
         postgres.stop()?;
         postgres.restart()?;
         let redis = redis::Server::start(&redis::Options { append_only: true, settings: Vec::new() })?;
-        let binary = binary.display().to_string();
         let mut stage = Self { postgres, redis, binary };
         stage.renew()?;
         Ok(stage)
