@@ -14,6 +14,7 @@ use bytes::Bytes;
 use haul_core::{
     JobOptions, Kind, Priority, Queue, Timestamp,
     limits::{AHEAD_MS_MAX, TAGS_MAX, TIMEOUT_MS_MAX},
+    payment::OperationKind,
 };
 use std::{borrow::Cow, sync::Arc};
 
@@ -22,7 +23,7 @@ use std::{borrow::Cow, sync::Arc};
 pub(crate) struct Place<'a> {
     /// The JSON pointer of the submit within its document.
     pub(crate) pointer: &'a str,
-    /// Whether `idempotency_key` is a field here.
+    /// Whether `idempotency_key` is a field here, as one of many submits in one request.
     pub(crate) takes_key: bool,
 }
 
@@ -60,6 +61,9 @@ pub(crate) fn read(fields: &Fields<'_>, place: Place<'_>, rules: &Rules, now: Ti
         }
     }
     asked.require(&mut reader, members);
+    if place.takes_key {
+        asked.refuse_payments(&mut reader);
+    }
     let start = match (run_at, delay) {
         (Some(_), Some(_)) => {
             reader.fail("/delay", "excludes run_at: give one of them");
@@ -150,6 +154,16 @@ impl<'r> Asked<'r> {
             if !is_given && !members.iter().any(|(given, _)| given == name) {
                 reader.fail(&format!("/{name}"), "is required");
             }
+        }
+    }
+
+    /// Refuses a job that works on a payment, where nobody holds it against the books before it is accepted.
+    pub(crate) fn refuse_payments(&self, reader: &mut Reader<'_>) {
+        if self.kind.as_ref().is_some_and(|kind| OperationKind::of_job_kind(kind.as_str()).is_some()) {
+            reader.fail(
+                "/kind",
+                "works on a payment: POST /v1/payments makes one, POST /v1/jobs takes another job for it",
+            );
         }
     }
 }

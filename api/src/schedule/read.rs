@@ -113,6 +113,7 @@ fn job(reader: &mut Reader<'_>, value: &str, rules: &Rules) -> Option<JobTemplat
         reader.fail(&pointer_of(name), detail);
     }
     asked.require(reader, &members);
+    asked.refuse_payments(reader);
     for tag in [SCHEDULE_TAG, TICK_TAG] {
         if asked.options.tags.contains_key(tag) {
             reader.fail(&format!("/tags{}", pointer_of(tag)), "is set by the schedule");

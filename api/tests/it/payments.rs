@@ -223,6 +223,16 @@ async fn a_job_of_a_payment_kind_needs_a_payment() {
     ] {
         post(&world, "/v1/jobs", "other", &body).await.problem(422, "invalid-request");
     }
-    post(&world, "/v1/jobs", "other", &submit("payment.charge", &made["id"], 1)).await.expect(201);
+    let good = submit("payment.charge", &made["id"], 1);
+    post(&world, "/v1/jobs", "other", &good).await.expect(201);
+
+    let good: Value = serde_json::from_str(&good).unwrap();
+    let batch = json!({"jobs": [{"kind": "echo", "payload": 1}, good]});
+    let answer = world.post_json("/v1/jobs/batch", &batch).await.expect(201);
+    assert!(answer["data"][0]["id"].is_string(), "{answer}");
+    assert_eq!(answer["data"][1]["error"]["errors"][0]["pointer"], "/jobs/1/kind", "{answer}");
+    let schedule = json!({"name": "monthly", "every": "24h", "job": good});
+    let problem = world.post_json("/v1/schedules", &schedule).await.problem(422, "invalid-schedule");
+    assert_eq!(problem["errors"][0]["pointer"], "/job/kind", "{problem}");
     world.end().await;
 }
