@@ -56,6 +56,8 @@ impl Platform {
             ("HAUL_JOBS_RETRY_BASE", "100ms".to_owned()),
             ("HAUL_JOBS_RETRY_CAP", "1s".to_owned()),
             ("HAUL_JOBS_MAX_ATTEMPTS", "60".to_owned()),
+            // Nor until everyone is back, when a breaker has opened for a moment.
+            ("HAUL_PACE_RETURNS", "1000".to_owned()),
         ];
         let log = directory.join("haul.log");
         let api = Api::new(format!("http://127.0.0.1:{port}"))?;
