@@ -4,9 +4,11 @@
 
 use crate::{
     fields::{Fields, pointer_of},
+    json,
     problem::{FieldError, Problem, ProblemType},
     query::Query,
-    routes::json,
+    reader::Reader,
+    routes,
 };
 use axum::response::Response;
 use haul_core::{Span, Timestamp};
@@ -66,7 +68,9 @@ impl From<LogRefusal> for Problem {
                 ProblemType::LogForeign,
                 "this program has a subscriber of its own, which Haul does not change",
             ),
-            LogRefusal::Directives(detail) => invalid(vec![FieldError::new("/filter", detail)]),
+            LogRefusal::Directives(detail) => {
+                Self::with_errors(ProblemType::InvalidRequest, vec![FieldError::new("/filter", detail)])
+            }
         }
     }
 }
@@ -74,63 +78,56 @@ impl From<LogRefusal> for Problem {
 /// `GET /log`.
 pub(crate) fn show(filter: &dyn LogFilter, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
-    json(StatusCode::OK, &filter.show()?)
+    routes::json(StatusCode::OK, &filter.show()?)
 }
 
 /// `PUT /log`.
 pub(crate) fn set(filter: &dyn LogFilter, query: Option<&str>, body: &[u8]) -> Result<Response, Problem> {
     Query::none(query)?;
     let (directives, lasting) = read(body)?;
-    json(StatusCode::OK, &filter.set(&directives, lasting)?)
+    routes::json(StatusCode::OK, &filter.set(&directives, lasting)?)
 }
 
 /// `DELETE /log`.
 pub(crate) fn reset(filter: &dyn LogFilter, query: Option<&str>) -> Result<Response, Problem> {
     Query::none(query)?;
-    json(StatusCode::OK, &filter.reset()?)
-}
-
-fn invalid(errors: Vec<FieldError>) -> Problem {
-    Problem::with_errors(ProblemType::InvalidRequest, errors)
+    routes::json(StatusCode::OK, &filter.reset()?)
 }
 
 /// Judges the body: everything that is wrong is told at once, but for what the directives say.
 fn read(body: &[u8]) -> Result<(String, Option<Duration>), Problem> {
+    // Nothing in here is a time.
+    let mut reader = Reader::new("", Timestamp::default());
     let Fields::Object(members) = Fields::parse(body, DEPTH_MAX)? else {
-        return Err(invalid(vec![FieldError::new(
-            "",
-            "must be an object such as {\"filter\": \"debug\", \"for\": \"15m\"}",
-        )]));
+        reader.fail("", "must be an object such as {\"filter\": \"debug\", \"for\": \"15m\"}");
+        return Err(reader.into_problem(ProblemType::InvalidRequest));
     };
-    let (mut directives, mut lasting, mut errors) = (None, None, Vec::new());
+    let (mut directives, mut lasting) = (None, None);
     for (name, value) in &members {
-        let result = match &**name {
-            "filter" => string(value).map(|text| directives = Some(text)),
-            "for" if *value == "null" => Ok(()),
-            "for" => span(value).map(|span| lasting = Some(span)),
-            _ => Err("is not a part of a change: filter and for are".to_owned()),
-        };
-        if let Err(detail) = result {
-            errors.push(FieldError::new(pointer_of(name), detail));
+        match &**name {
+            "filter" => directives = reader.text("/filter", value),
+            "for" if *value == "null" => {}
+            "for" => {
+                lasting = span(value);
+                if lasting.is_none() {
+                    reader.fail("/for", "must be a duration from \"1s\" to \"24h\", such as \"15m\"");
+                }
+            }
+            _ => reader.fail(&pointer_of(name), "is not a part of a change: filter and for are"),
         }
     }
     match directives {
-        Some(directives) if errors.is_empty() => return Ok((directives, lasting)),
-        None if errors.is_empty() => errors.push(FieldError::new(
+        Some(directives) if reader.errors.is_empty() => return Ok((directives.into_owned(), lasting)),
+        None if reader.errors.is_empty() => reader.fail(
             "/filter",
             "is needed: directives such as \"haul_worker=debug,info\"; DELETE /log returns to what is configured",
-        )),
+        ),
         _ => {}
     }
-    Err(invalid(errors))
+    Err(reader.into_problem(ProblemType::InvalidRequest))
 }
 
-fn string(value: &str) -> Result<String, String> {
-    serde_json::from_str(value).map_err(|_| "must be a string".to_owned())
-}
-
-fn span(value: &str) -> Result<Duration, String> {
-    let span = string(value).ok().and_then(|text| text.parse::<Span>().ok()).map(Span::as_duration);
-    span.filter(|span| (LASTING_MIN..=LASTING_MAX).contains(span))
-        .ok_or_else(|| "must be a duration from \"1s\" to \"24h\", such as \"15m\"".to_owned())
+fn span(value: &str) -> Option<Duration> {
+    let span = json::as_string(value)?.parse::<Span>().ok()?.as_duration();
+    (LASTING_MIN..=LASTING_MAX).contains(&span).then_some(span)
 }

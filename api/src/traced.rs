@@ -5,7 +5,7 @@
 
 use crate::headers;
 use axum::extract::{MatchedPath, Request};
-use haul_core::trace::{Described, OpenSpan, SpanKind, TraceContext, http_method};
+use haul_core::trace::{Described, OpenSpan, SpanKind, TraceContext, http_method, http_verb};
 use http::{Method, StatusCode};
 
 /// A request that may be in a trace. Without one, nothing.
@@ -54,7 +54,7 @@ impl Drop for Traced {
         span.end(|| {
             let method = http_method(method.as_str());
             let mut attributes = vec![("http.request.method", method.into())];
-            let verb = if method == "_OTHER" { "HTTP" } else { method };
+            let verb = http_verb(method);
             let mut name = verb.to_owned();
             if let Some(route) = route {
                 name = format!("{verb} {}", route.as_str());

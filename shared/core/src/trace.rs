@@ -10,7 +10,7 @@
 
 mod span;
 
-pub use span::{Described, Ended, Exporter, OpenSpan, SpanKind, Value, export_to, http_method};
+pub use span::{Described, Ended, Exporter, OpenSpan, SpanKind, Value, export_to, http_method, http_verb};
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, future::Future, str::FromStr};

@@ -4,7 +4,7 @@
 //! The span ends with the head of the answer, or when the request is given up: then it has failed.
 
 use crate::target::Destination;
-use haul_core::trace::{self, Described, OpenSpan, SpanKind, TRACEPARENT, http_method};
+use haul_core::trace::{self, Described, OpenSpan, SpanKind, TRACEPARENT, http_method, http_verb};
 use http::{HeaderValue, Method, StatusCode};
 
 /// A request under way. Without a trace, nothing.
@@ -54,8 +54,7 @@ impl Drop for Traced {
                 Some(status) if status.as_u16() >= 400 => Some(status.as_str().to_owned().into()),
                 Some(_) => None,
             };
-            let name = if method == "_OTHER" { "HTTP" } else { method };
-            Described { name: name.to_owned(), error, attributes }
+            Described { name: http_verb(method).to_owned(), error, attributes }
         });
     }
 }

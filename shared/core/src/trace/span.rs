@@ -153,10 +153,18 @@ fn is_picked(one_in: u64) -> bool {
     random.is_multiple_of(one_in)
 }
 
+/// A method that is none.
+const OTHER: &str = "_OTHER";
+
+/// What begins the name of an HTTP span: the method as [`http_method`] shows it, if it is a known one.
+pub fn http_verb(method: &'static str) -> &'static str {
+    if method == OTHER { "HTTP" } else { method }
+}
+
 /// A method as spans show it: anybody may make one up.
 pub fn http_method(method: &str) -> &'static str {
     const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
-    KNOWN.into_iter().find(|known| *known == method).unwrap_or("_OTHER")
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or(OTHER)
 }
 
 #[cfg(test)]
@@ -175,6 +183,7 @@ mod tests {
     #[test]
     fn a_method_that_somebody_made_up_names_no_span() {
         assert_eq!(["GET", "get", "BREW"].map(http_method), ["GET", "_OTHER", "_OTHER"]);
+        assert_eq!(["GET", "BREW"].map(http_method).map(http_verb), ["GET", "HTTP"]);
     }
 
     #[test]
